@@ -1,0 +1,1 @@
+//! Builds every room, starts the lines and owns the order of stopping.

@@ -1,0 +1,16 @@
+//! The words everyone says: card, money, time, transaction, incident, position, sighting, alert.
+//!
+//! Nothing here does I/O or reads a clock. Types that leave the process derive `serde` and *are* the
+//! contract of their JSON form; [`card::CardNumber`] deliberately cannot be serialised or printed.
+
+pub mod card;
+pub mod money;
+pub mod time;
+pub mod vocabulary;
+
+pub mod incident;
+pub mod position;
+pub mod transaction;
+
+pub mod alert;
+pub mod sighting;

@@ -1,0 +1,106 @@
+//! Places in the log, the records found there, and the identities derived from them.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::time::Timestamp;
+
+/// Where a transaction stood in the user's own topic. With its timestamp it identifies the record even
+/// when a topic was deleted and made again.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Position {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// The offset.
+    pub offset: i64,
+    /// The record's own timestamp: set by its producer or the broker.
+    pub timestamp: Timestamp,
+}
+
+impl Position {
+    /// The id of what is derived from the record at this place: `PREFIX_` and 26 letters and digits
+    /// (128 bits of SHA-256 over the place and time, base 32).
+    ///
+    /// A function of the place alone, so that judging again after an abort makes the same id.
+    pub fn derived_id(&self, prefix: &str) -> String {
+        let mut hash = Sha256::new();
+        hash.update(b"cardwatch/id/1\0");
+        hash.update((self.topic.len() as u64).to_be_bytes());
+        hash.update(self.topic.as_bytes());
+        hash.update(self.partition.to_be_bytes());
+        hash.update(self.offset.to_be_bytes());
+        hash.update(self.timestamp.millis().to_be_bytes());
+        let digest = hash.finalize();
+        let mut id = String::with_capacity(prefix.len() + 27);
+        id.push_str(prefix);
+        id.push('_');
+        data_encoding::BASE32_NOPAD.encode_append(&digest[..16], &mut id);
+        id.make_ascii_lowercase();
+        id
+    }
+}
+
+/// A record as the core sees it: bytes and their place, borrowed from the client's buffer.
+#[derive(Clone, Copy)]
+pub struct Record<'a> {
+    /// The value; `None` is a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// The key.
+    pub key: Option<&'a [u8]>,
+    /// The topic.
+    pub topic: &'a str,
+    /// The partition.
+    pub partition: i32,
+    /// The offset.
+    pub offset: i64,
+    /// The record's timestamp.
+    pub timestamp: Timestamp,
+}
+
+impl Record<'_> {
+    /// The place of this record, owned.
+    pub fn position(&self) -> Position {
+        Position {
+            topic: self.topic.to_owned(),
+            partition: self.partition,
+            offset: self.offset,
+            timestamp: self.timestamp,
+        }
+    }
+}
+
+impl std::fmt::Debug for Record<'_> {
+    /// Place and sizes only: the bytes may hold a card number.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Record")
+            .field("topic", &self.topic)
+            .field("partition", &self.partition)
+            .field("offset", &self.offset)
+            .field("value_bytes", &self.value.map(<[u8]>::len))
+            .field("key_bytes", &self.key.map(<[u8]>::len))
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_a_function_of_place_and_time() {
+        let place = Position { topic: "t".to_owned(), partition: 3, offset: 7, timestamp: Timestamp(9) };
+        let id = place.derived_id("alr");
+        assert_eq!(id, place.clone().derived_id("alr"));
+        assert_eq!(id.len(), 4 + 26);
+        for other in [
+            Position { topic: "u".to_owned(), ..place.clone() },
+            Position { partition: 4, ..place.clone() },
+            Position { offset: 8, ..place.clone() },
+            Position { timestamp: Timestamp(10), ..place.clone() },
+        ] {
+            assert_ne!(other.derived_id("alr"), id);
+        }
+    }
+}

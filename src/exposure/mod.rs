@@ -1,0 +1,1 @@
+//! The exposed list: fingerprints and keys, list records, revisions, the set in memory.

@@ -1,0 +1,90 @@
+//! Named stops and deliberately broken variants, for the fault tests.
+//!
+//! Without the cargo feature `faults` (release builds) both functions are empty and vanish. With it,
+//! the environment variable `CARDWATCH_FAULTS` names what to do, separated by `;`:
+//!
+//! - `stop:NAME@N` ends the process at once, as `kill -9` would, when the point NAME is passed the
+//!   N-th time (default 1);
+//! - `break:NAME` switches the broken variant NAME on.
+
+/// The points a fault test may stop at.
+pub const POINTS: [&str; 6] =
+    ["after-produce", "after-send-offsets", "after-end-txn", "after-commit", "in-revoke", "in-restore"];
+
+/// The broken variants that the fault tests must catch.
+pub const BROKEN: [&str; 6] = [
+    "offsets-outside-transaction",
+    "merge-before-commit",
+    "restore-to-stable-offset",
+    "group-metadata-cached",
+    "frontier-not-awaited",
+    "revision-visible-in-part",
+];
+
+#[cfg(feature = "faults")]
+mod enabled {
+    use std::collections::HashMap;
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    #[derive(Default)]
+    struct Plan {
+        stops: HashMap<String, (u64, AtomicU64)>,
+        broken: Vec<String>,
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "faults are no setting: they exist in test builds alone")]
+    fn plan() -> &'static Plan {
+        static PLAN: OnceLock<Plan> = OnceLock::new();
+        PLAN.get_or_init(|| {
+            let mut plan = Plan::default();
+            let text = std::env::var("CARDWATCH_FAULTS").unwrap_or_default();
+            for entry in text.split(';').map(str::trim).filter(|entry| !entry.is_empty()) {
+                match entry.split_once(':') {
+                    Some(("stop", point)) => {
+                        let (name, pass) = point.split_once('@').unwrap_or((point, "1"));
+                        let pass = pass.parse().unwrap_or(1);
+                        plan.stops.insert(name.to_owned(), (pass, AtomicU64::new(0)));
+                    }
+                    Some(("break", name)) => plan.broken.push(name.to_owned()),
+                    _ => {}
+                }
+            }
+            plan
+        })
+    }
+
+    /// Ends the process here if the plan says so. `line` is `sight` or `score`.
+    pub fn point(line: &str, name: &str) {
+        if plan().stops.is_empty() {
+            return;
+        }
+        if let Some((pass, passed)) = plan().stops.get(&format!("{line}/{name}"))
+            && passed.fetch_add(1, Ordering::SeqCst) + 1 == *pass
+        {
+            tracing::warn!(line, point = name, "stopping here, as the fault plan says");
+            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+            std::process::abort();
+        }
+    }
+
+    /// Whether the broken variant `name` is switched on.
+    pub fn broken(name: &str) -> bool {
+        plan().broken.iter().any(|broken| broken == name)
+    }
+}
+
+#[cfg(feature = "faults")]
+pub use enabled::{broken, point};
+
+/// Does nothing: this build has no faults.
+#[cfg(not(feature = "faults"))]
+#[inline(always)]
+pub fn point(_line: &str, _name: &str) {}
+
+/// False: this build has no faults.
+#[cfg(not(feature = "faults"))]
+#[inline(always)]
+pub fn broken(_name: &str) -> bool {
+    false
+}

@@ -1,0 +1,1 @@
+//! The core of `score`: a sighting, a history and rules make an alert and the change to the history.

@@ -1,0 +1,1 @@
+//! The lines join the core to the edges: refresh, sight, score.

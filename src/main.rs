@@ -1,0 +1,3 @@
+//! The `cardwatch` binary.
+
+fn main() {}

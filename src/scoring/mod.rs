@@ -1,0 +1,1 @@
+//! Judging: a card's history, signals, rules, score.

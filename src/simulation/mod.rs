@@ -1,0 +1,1 @@
+//! A simulated world of cards, merchants, subscriptions, thieves and a breach, with its truth.

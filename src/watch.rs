@@ -1,0 +1,1 @@
+//! The core of `sight`: a transaction and the set make a sighting.
