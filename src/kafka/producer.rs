@@ -61,7 +61,12 @@ pub enum Outcome {
     /// Everything in it is visible, offsets included.
     Committed,
     /// Nothing of it ever will be: rewind and go on.
-    Aborted(String),
+    Aborted {
+        /// Why, in words.
+        reason: String,
+        /// A record of it was refused; otherwise the group or the cluster was in motion.
+        by_record: bool,
+    },
     /// It may or may not be visible. The producer was made anew, which settled it: ask
     /// for the committed offsets to learn which way.
     Unknown(String),
@@ -198,7 +203,7 @@ impl TransactionalProducer {
             return self.after(&error, "begin");
         }
         if let Some(code) = self.drain() {
-            return self.abort(&format!("a record was not delivered: {code}"));
+            return self.undelivered(code);
         }
         fault::point(self.line, "after-produce");
         if fault::broken("offsets-outside-transaction") {
@@ -226,27 +231,44 @@ impl TransactionalProducer {
             return Outcome::Committed;
         }
         match self.drain() {
-            Some(code) if is_fenced(code) => Outcome::Fenced(code.to_string()),
-            Some(code) => self.abort(&format!("a record was not delivered: {code}")),
+            Some(code) => self.undelivered(code),
             None => self.end(),
+        }
+    }
+
+    fn undelivered(&mut self, code: RDKafkaErrorCode) -> Outcome {
+        if is_fenced(code) || self.fatal_code().is_some_and(is_fenced) {
+            return Outcome::Fenced(code.to_string());
+        }
+        let by_record = matches!(
+            code,
+            RDKafkaErrorCode::MessageSizeTooLarge
+                | RDKafkaErrorCode::InvalidMessage
+                | RDKafkaErrorCode::InvalidRecord
+                | RDKafkaErrorCode::InvalidMessageSize
+        );
+        match self.abort(&format!("a record was not delivered: {code}")) {
+            Outcome::Aborted { reason, .. } => Outcome::Aborted { reason, by_record },
+            outcome => outcome,
         }
     }
 
     /// Throws the open transaction away.
     pub fn abort(&mut self, reason: &str) -> Outcome {
+        let aborted = || Outcome::Aborted { reason: reason.to_owned(), by_record: false };
         if !self.open {
-            return Outcome::Aborted(reason.to_owned());
+            return aborted();
         }
         // Nothing may be in flight: librdkafka's abort waits for reports that only `poll` serves.
         self.drain();
         match self.producer.abort_transaction(Duration::from_millis(TRANSACTION_TIMEOUT_MS)) {
             Ok(()) => {
                 self.open = false;
-                Outcome::Aborted(reason.to_owned())
+                aborted()
             }
             Err(error) => match self.after(&error, "abort") {
                 // A new producer's initialisation aborts whatever the old one had open.
-                Outcome::Unknown(_) => Outcome::Aborted(reason.to_owned()),
+                Outcome::Unknown(_) => aborted(),
                 outcome => outcome,
             },
         }

@@ -175,7 +175,10 @@ impl Topics {
     pub fn check(&self, wanted: &[Wanted]) -> Result<Vec<Checked>, TopicsError> {
         let mut checked = Vec::with_capacity(wanted.len());
         for wanted in wanted {
-            let found = self.probe.partitions(&wanted.name)?.map(|partitions| Found { partitions, settings: self.settings(&wanted.name) });
+            let found = self
+                .probe
+                .partitions(&wanted.name)?
+                .map(|partitions| Found { partitions, settings: self.settings(&wanted.name) });
             let faults = match &found {
                 Some(found) => wanted.faults(found),
                 None => vec!["does not exist".to_owned()],

@@ -1,1 +1,11 @@
 //! The lines join the core to the edges: refresh, sight, score.
+//!
+//! A transaction's way: [`sight`] recognises it under the set that [`refresh`] keeps current and writes a
+//! sighting; [`score`] judges the sighting with the card's history and writes alert and history. Both
+//! run on the same loop, [`pump`].
+
+pub mod pump;
+
+mod aborts;
+pub mod mark;
+pub mod start;
