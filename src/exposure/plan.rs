@@ -1,0 +1,261 @@
+//! What an import writes: a list's entries against the cards that the incident has already.
+//!
+//! A revision is what it *changes*: an entry whose card is on the list already leaves no event, so undoing
+//! the revision that added the card takes it off again, even if a later list named it too. Expiry, tier and
+//! references describe a card and are no part of what can be undone: newer ones replace older ones by name.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::domain::card::{Fingerprint, KeyId};
+use crate::domain::expiry::ExpiryDate;
+use crate::domain::incident::{IncidentId, References};
+use crate::exposure::record::{CardRecord, CardTotals, Counts, IncidentRecord, ListKey, RevisionState};
+
+/// What a list means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Its cards come in addition.
+    Add,
+    /// Its cards are taken off.
+    Withdraw,
+    /// Its cards are all there are.
+    Replace,
+}
+
+/// A card as the list names it: under one key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CardName {
+    /// The key.
+    pub key: KeyId,
+    /// The card under that key.
+    pub fingerprint: Fingerprint,
+}
+
+/// A card that the incident has a record of, shown or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedCard {
+    /// The key that the record is under.
+    pub key: KeyId,
+    /// The record.
+    pub record: CardRecord,
+}
+
+/// One entry of a list, fingerprinted.
+#[derive(Debug, Clone)]
+pub struct PlanEntry<'a> {
+    /// The name to write the card under: the primary key's, or the only one that is known.
+    pub name: CardName,
+    /// The same card under other active keys: it may be on the list under one of them, and withdrawing it
+    /// under the primary alone would leave it watched.
+    pub others: &'a [CardName],
+    /// The card's expiry date.
+    pub expiry: Option<ExpiryDate>,
+    /// The user's own class of exposure.
+    pub tier: Option<String>,
+    /// What leads to the card's owner.
+    pub references: References,
+}
+
+/// A record to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CardWrite {
+    /// The card.
+    pub name: CardName,
+    /// Its record.
+    pub record: CardRecord,
+}
+
+impl CardWrite {
+    /// The record's key on the topic.
+    pub fn list_key(&self, incident: &IncidentId) -> ListKey {
+        ListKey::Card {
+            key: self.name.key.clone(),
+            fingerprint: self.name.fingerprint,
+            incident: incident.clone(),
+        }
+    }
+}
+
+/// What an entry came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The card is new.
+    Added,
+    /// The card is on the list; nothing is written.
+    AlreadyThere,
+    /// The card is on the list; a new expiry date, tier or reference is written.
+    Updated,
+    /// The card is taken off.
+    Withdrawn,
+    /// The card to be taken off is not on the list.
+    NotThere,
+    /// The list named the card before.
+    Repeated,
+}
+
+/// What a finished plan came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlanTotals {
+    /// By entry.
+    pub counts: Counts,
+    /// By card.
+    pub cards: CardTotals,
+}
+
+/// Decides entry by entry what a claimed revision writes. Memory: the incident's cards and one
+/// fingerprint for each of the list's.
+#[derive(Debug)]
+pub struct ImportPlan<'a> {
+    incident: &'a IncidentRecord,
+    number: u32,
+    mode: Mode,
+    existing: HashMap<Fingerprint, ListedCard>,
+    named: HashSet<Fingerprint>,
+    counts: Counts,
+    cards: CardTotals,
+}
+
+impl<'a> ImportPlan<'a> {
+    /// A plan for the claimed revision `number` of an incident with these cards.
+    pub fn new(
+        incident: &'a IncidentRecord,
+        number: u32,
+        mode: Mode,
+        existing: HashMap<Fingerprint, ListedCard>,
+    ) -> ImportPlan<'a> {
+        let shown = existing.values().filter(|card| incident.lists(&card.record.events)).count() as u64;
+        ImportPlan {
+            incident,
+            number,
+            mode,
+            existing,
+            named: HashSet::new(),
+            counts: Counts::default(),
+            cards: CardTotals { before: shown, after: shown },
+        }
+    }
+
+    /// Takes an entry, and returns what it came to and the records to write.
+    pub fn entry(&mut self, entry: &PlanEntry<'_>) -> (Outcome, Vec<CardWrite>) {
+        self.counts.read += 1;
+        let names = || std::iter::once(&entry.name).chain(entry.others);
+        if names().any(|name| self.named.contains(&name.fingerprint)) {
+            self.counts.repeated += 1;
+            return (Outcome::Repeated, Vec::new());
+        }
+        self.named.extend(names().map(|name| name.fingerprint));
+        let listed: Vec<&CardName> = names().filter(|name| self.lists(name)).collect();
+        match (self.mode, listed.is_empty()) {
+            (Mode::Add | Mode::Replace, true) => (Outcome::Added, vec![self.add(entry)]),
+            (Mode::Add | Mode::Replace, false) => self.update(entry, &listed),
+            (Mode::Withdraw, true) => {
+                self.counts.not_there += 1;
+                (Outcome::NotThere, Vec::new())
+            }
+            (Mode::Withdraw, false) => {
+                self.counts.withdrawn += 1;
+                let writes = listed.into_iter().filter_map(|name| self.withdraw(&name.fingerprint)).collect();
+                (Outcome::Withdrawn, writes)
+            }
+        }
+    }
+
+    /// Counts an entry that could not be read.
+    pub fn rejected(&mut self) {
+        self.counts.read += 1;
+        self.counts.rejected += 1;
+    }
+
+    /// What the plan has come to so far.
+    pub fn totals(&self) -> PlanTotals {
+        PlanTotals { counts: self.counts, cards: self.cards }
+    }
+
+    /// Ends the list. A replacing list now withdraws every card that it did not name.
+    ///
+    /// # Errors
+    /// The first error of `write`.
+    pub fn finish<E>(mut self, mut write: impl FnMut(CardWrite) -> Result<(), E>) -> Result<PlanTotals, E> {
+        if self.mode == Mode::Replace {
+            let mut rest: Vec<Fingerprint> = self
+                .existing
+                .iter()
+                .filter(|(fingerprint, card)| {
+                    !self.named.contains(*fingerprint) && self.incident.lists(&card.record.events)
+                })
+                .map(|(fingerprint, _)| *fingerprint)
+                .collect();
+            // In order, so that the same list writes the same records in the same order.
+            rest.sort_unstable();
+            for fingerprint in rest {
+                if let Some(withdrawal) = self.withdraw(&fingerprint) {
+                    self.counts.withdrawn += 1;
+                    write(withdrawal)?;
+                }
+            }
+        }
+        Ok(self.totals())
+    }
+
+    fn lists(&self, name: &CardName) -> bool {
+        self.existing.get(&name.fingerprint).is_some_and(|card| self.incident.lists(&card.record.events))
+    }
+
+    fn add(&mut self, entry: &PlanEntry<'_>) -> CardWrite {
+        self.counts.added += 1;
+        self.cards.after += 1;
+        let earlier = self.existing.get(&entry.name.fingerprint).map(|card| card.record.clone());
+        let mut record = described(earlier.unwrap_or_default(), entry);
+        record.events = self.with_event(&record.events, 1);
+        CardWrite { name: entry.name.clone(), record }
+    }
+
+    fn update(&mut self, entry: &PlanEntry<'_>, listed: &[&CardName]) -> (Outcome, Vec<CardWrite>) {
+        self.counts.already_there += 1;
+        let mut writes = Vec::new();
+        for name in listed {
+            let Some(card) = self.existing.get(&name.fingerprint) else { continue };
+            let mut record = described(card.record.clone(), entry);
+            if record != card.record {
+                record.events.retain(|event| self.keeps(*event));
+                writes.push(CardWrite { name: (*name).clone(), record });
+            }
+        }
+        if writes.is_empty() {
+            return (Outcome::AlreadyThere, writes);
+        }
+        self.counts.updated += 1;
+        (Outcome::Updated, writes)
+    }
+
+    fn withdraw(&mut self, fingerprint: &Fingerprint) -> Option<CardWrite> {
+        let card = self.existing.get(fingerprint)?;
+        let mut record = card.record.clone();
+        record.events = self.with_event(&record.events, -1);
+        self.cards.after -= 1;
+        Some(CardWrite { name: CardName { key: card.key.clone(), fingerprint: *fingerprint }, record })
+    }
+
+    fn with_event(&self, events: &[i32], sign: i32) -> Vec<i32> {
+        let kept = events.iter().copied().filter(|event| self.keeps(*event));
+        kept.chain([sign * self.number as i32]).collect()
+    }
+
+    /// Dead attempts leave no trace; undone revisions do, because the log still tells of them.
+    fn keeps(&self, event: i32) -> bool {
+        let number = event.unsigned_abs();
+        self.incident.has(number, RevisionState::Done) || self.incident.has(number, RevisionState::Undone)
+    }
+}
+
+fn described(mut record: CardRecord, entry: &PlanEntry<'_>) -> CardRecord {
+    record.expiry = entry.expiry.or(record.expiry);
+    record.tier = entry.tier.clone().or(record.tier);
+    let mut references = entry.references.clone();
+    references.merge(&record.references);
+    record.references = references;
+    record
+}
+
+#[cfg(test)]
+mod tests;
