@@ -54,12 +54,12 @@ impl Load {
         let text = concat!(
             r#"{"id":"tx-IIIIIIIIIIIIIIII","at":"YYYY-MM-DDTHH:MM:SS.mmmZ","card":"CCCCCCCCCCCCCCCC","amount":"AAAAA","#,
             r#""currency":"JPY","merchant":{"id":"M00042","name":"Asagiri~","mcc":"5411","country":"JP"},"#,
-            r#""channel":"ecom","cvv":"match","kind":"authorization"}"#
+            r#""channel":"ecom","initiation":"cardholder"}"#
         )
         .as_bytes();
         let mut template = text.to_vec();
         let place = find(&template, PADDING);
-        let filler = vec![b'a'; (RECORD_BYTES + 1).saturating_sub(template.len())];
+        let filler = vec![b'a'; RECORD_BYTES + PADDING.len() - template.len()];
         template.splice(place..=place, filler);
         let slots = [ID, TIME, CARD, AMOUNT].map(|mark| find(&template, mark));
         let exposed = (f64::from(spec.cards) * spec.exposed_share.clamp(0.0, 1.0)).round() as u32;
@@ -80,7 +80,7 @@ impl Load {
         hexadecimal(&mut self.template[id..id + ID.len()], number::mix(self.made ^ self.spec.seed));
         self.write_time(time, at);
         self.template[number..number + CARD.len()]
-            .copy_from_slice(load_number(self.spec.seed, card).as_bytes());
+            .copy_from_slice(load_number(self.spec.seed, card).as_str().as_bytes());
         decimal(&mut self.template[minor..minor + AMOUNT.len()], amount);
         self.made += 1;
         Some((&self.template, card < self.exposed))
@@ -155,7 +155,8 @@ mod tests {
     #[test]
     fn every_record_is_json_of_one_size_on_the_card_it_says() {
         let mut load = Load::new(spec());
-        let exposed: HashSet<String> = load.exposed_numbers().map(|number| number.to_owned()).collect();
+        let exposed: HashSet<String> =
+            load.exposed_numbers().map(|number| number.as_str().to_owned()).collect();
         assert_eq!(exposed.len(), 1_000);
         let (mut count, mut hits, mut ids) = (0u64, 0u64, HashSet::new());
         while let Some((record, is_exposed)) = load.next_record() {

@@ -43,7 +43,7 @@ proptest! {
             last = event.at;
             prop_assert_eq!(text(&json, "/id"), &event.id);
             prop_assert_eq!(Timestamp::parse_rfc3339(text(&json, "/at")), Ok(event.at));
-            prop_assert_eq!(text(&json, "/card"), world.number(event.card).as_str());
+            prop_assert!(text(&json, "/card") == world.number(event.card).as_str());
             prop_assert!(CardNumber::parse(text(&json, "/card").as_bytes()).unwrap().passes_luhn());
             let currency: Currency = text(&json, "/currency").parse().unwrap();
             prop_assert!(Money::parse_major(text(&json, "/amount"), currency).unwrap().minor >= 0);
@@ -64,7 +64,7 @@ proptest! {
             }
             prop_assert!(text(&json, "/account").starts_with("A-"));
             prop_assert_eq!(text(&json, "/merchant/mcc").len(), 4);
-            prop_assert!((250..480).contains(&event.json.len()), "{} bytes", event.json.len());
+            prop_assert!((300..520).contains(&event.json.len()), "{} bytes", event.json.len());
             seen.extend(json.as_object().unwrap().keys().cloned());
             seen.extend(json["merchant"].as_object().unwrap().keys().map(|name| format!("merchant.{name}")));
         }
@@ -247,7 +247,7 @@ fn the_demo_is_small_and_lively_and_ends_in_the_present() {
 #[test]
 fn nothing_of_a_world_shows_a_card_number_when_debugged() {
     let world = small(6);
-    let number = world.number(0).to_owned();
+    let number = world.number(0).as_str().to_owned();
     let event = world.events().find(|event| event.card == 0).unwrap();
     let listed = world.first_notice().cards().next().unwrap();
     for shown in
