@@ -7,5 +7,6 @@
 pub mod pump;
 
 mod aborts;
+pub mod import;
 pub mod mark;
 pub mod start;
