@@ -94,7 +94,10 @@ macro_rules! flat_money {
             currency: Option<Currency>,
         }
 
-        pub(super) fn serialize<S: Serializer>(money: &Option<Money>, serializer: S) -> Result<S::Ok, S::Error> {
+        pub(super) fn serialize<S: Serializer>(
+            money: &Option<Money>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
             Flat {
                 amount: money.map(|money| money.minor.to_string()),
                 currency: money.map(|money| money.currency),
@@ -102,7 +105,9 @@ macro_rules! flat_money {
             .serialize(serializer)
         }
 
-        pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Money>, D::Error> {
+        pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Option<Money>, D::Error> {
             let flat = Flat::deserialize(deserializer)?;
             match (flat.amount, flat.currency) {
                 (Some(amount), Some(currency)) => {
