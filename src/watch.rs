@@ -4,7 +4,7 @@ use crate::codec::card::CardField;
 use crate::codec::cloudevents::{self, TRACEPARENT};
 use crate::codec::dead::{DeadReason, FIELD_CARD_KEY, Unreadable};
 use crate::codec::mapping::Mapping;
-use crate::domain::card::{CardKind, Fingerprint, KeyId};
+use crate::domain::card::{Fingerprint, KeyId};
 use crate::domain::expiry::ExpiryDate;
 use crate::domain::position::Record;
 use crate::domain::sighting::{OtherFingerprint, SIGHTING_SCHEMA, SeenBy, SeenCard, Sighting};
@@ -169,7 +169,6 @@ impl Watch {
         }
     }
 }
-
 
 /// One hit out of those under several keys: incidents joined by id, the first known expiry.
 fn merged(hits: Vec<Hit>) -> Hit {

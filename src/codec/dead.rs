@@ -70,6 +70,8 @@ reasons! {
     KeyIdUnreadable = "key_id_unreadable", "the key id beside the fingerprint does not read";
     /// A fingerprint made under a key that is not active here. Said by the core, never by the codec.
     KeyUnknown = "key_unknown", "the fingerprint was made under a key that is not active";
+    /// A record on cardwatch's own topic of sightings that cardwatch did not write. Said by `score`.
+    NotASighting = "not_a_sighting", "the record is not a sighting";
 }
 
 /// The name for the value as a whole in [`Unreadable::field`].

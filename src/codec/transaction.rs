@@ -47,7 +47,7 @@ impl Mapping {
         let transaction = decoder.transaction();
         let references = decoder.references();
         let card_expiry = decoder.read(Field::Expiry, |scalar| match scalar {
-            Scalar::Text(text) => text.parse().or_else(|_| ExpiryDate::parse_yymm(&text)).ok(),
+            Scalar::Text(text) => text.parse().or_else(|_| ExpiryDate::parse_yymm(text)).ok(),
             Scalar::Number(raw) => ExpiryDate::parse_yymm(raw).ok(),
         });
         let Decoder { unreadable, withheld, .. } = decoder;

@@ -130,7 +130,7 @@ fn shorten_names(sighting: &mut Sighting, bytes: usize) {
 }
 
 fn leave_out_references(sighting: &mut Sighting) {
-    let left_out = std::mem::replace(&mut sighting.card.references, References::default());
+    let left_out = std::mem::take(&mut sighting.card.references);
     sighting.unreadable.extend(left_out.iter().map(|(name, _)| format!("references.{name}")));
 }
 

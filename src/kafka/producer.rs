@@ -41,7 +41,7 @@ pub struct Outgoing<'a> {
     /// The value; `None` is a tombstone.
     pub value: Option<&'a [u8]>,
     /// The headers.
-    pub headers: &'a [(String, Vec<u8>)],
+    pub headers: &'a [(String, Option<Vec<u8>>)],
 }
 
 /// How far a partition of the input was worked off.
@@ -449,12 +449,10 @@ fn to_base<'a>(record: &Outgoing<'a>) -> BaseRecord<'a, [u8], [u8], ()> {
     base.payload = record.value;
     if !record.headers.is_empty() {
         let headers = OwnedHeaders::new_with_capacity(record.headers.len());
-        base.headers = Some(
-            record
-                .headers
-                .iter()
-                .fold(headers, |headers, (key, value)| headers.insert(Header { key, value: Some(value) })),
-        );
+        base.headers =
+            Some(record.headers.iter().fold(headers, |headers, (key, value)| {
+                headers.insert(Header { key, value: value.as_ref() })
+            }));
     }
     base
 }

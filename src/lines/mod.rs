@@ -4,9 +4,16 @@
 //! sighting; [`score`] judges the sighting with the card's history and writes alert and history. Both
 //! run on the same loop, [`pump`].
 
+pub mod refresh;
+pub mod sight;
+
+pub mod score;
+
 pub mod pump;
 
 mod aborts;
+pub mod dead;
 pub mod import;
 pub mod mark;
+pub mod restore;
 pub mod start;

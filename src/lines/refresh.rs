@@ -94,8 +94,10 @@ pub struct Refresh {
     pub alarm_after: Duration,
     /// What the workers see.
     pub exposed: Arc<Exposed>,
-    /// Readiness.
+    /// Readiness: the list is read to its end.
     pub ready: Condition,
+    /// Readiness: the keys at hand fit the list.
+    pub keys_ready: Condition,
     /// Metrics.
     pub metrics: RefreshMetrics,
     /// Tells the time.
@@ -139,6 +141,7 @@ impl Refresh {
                             // Nobody looked so far; from here on a view is published for every change.
                             let view = writer.publish();
                             keys(&view).map_err(|message| Stopped::new(exit::CONFIG, message))?;
+                            self.keys_ready.set_ready();
                             self.show(&view);
                             loaded = true;
                         }
@@ -208,10 +211,10 @@ impl Refresh {
             tracing::info!(frontier = view.frontier(), cards = view.stats().cards, "exposure list changed");
         }
         match keys(&view) {
-            Ok(()) => self.ready.set_ready(),
+            Ok(()) => self.keys_ready.set_ready(),
             Err(message) => {
                 tracing::error!(message, "cards on the list cannot be recognised");
-                self.ready.set_not_ready(&message);
+                self.keys_ready.set_not_ready(&message);
             }
         }
     }
@@ -223,7 +226,10 @@ impl Refresh {
     fn alarm(&self, loaded: bool, last_confirmed: Instant) {
         let age = self.clock.instant() - last_confirmed;
         if loaded && age > self.alarm_after && self.ready.is_ready() {
-            tracing::error!(seconds = age.as_secs(), "the exposure list could not be confirmed; judging goes on under the last one");
+            tracing::error!(
+                seconds = age.as_secs(),
+                "the exposure list could not be confirmed; judging goes on under the last one"
+            );
             self.ready.set_not_ready("the exposure list could not be confirmed");
         }
     }

@@ -108,7 +108,12 @@ impl Restorer {
             Memory::default()
         };
         self.verify(start, &memory)?;
-        tracing::info!(partition, histories = memory.histories.len(), target = marks.high, "histories restored");
+        tracing::info!(
+            partition,
+            histories = memory.histories.len(),
+            target = marks.high,
+            "histories restored"
+        );
         Ok(memory)
     }
 
