@@ -14,6 +14,7 @@ pub mod pump;
 mod aborts;
 pub mod dead;
 pub mod import;
+pub mod lookout;
 pub mod mark;
 pub mod restore;
 pub mod start;

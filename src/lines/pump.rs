@@ -10,14 +10,16 @@
 //!          └──────────────── merge (committed) or discard + rewind (aborted) ◀──────┘
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use super::aborts::Aborts;
+use super::lookout::Standings;
 use super::start::{Start, Starts, Stopped};
 use crate::clock::Clock;
+use crate::domain::time::Timestamp;
 use crate::fault;
 use crate::kafka::consumer::{Change, GroupConsumer};
 use crate::kafka::native::Message;
@@ -94,8 +96,8 @@ pub trait Line {
         out: &mut TransactionalProducer,
     ) -> Result<(), LineError>;
 
-    /// The transaction is visible: what was proposed holds.
-    fn merge(&mut self, progress: &[Progress], took: Duration);
+    /// The transaction is visible: what was proposed holds. Returns the timestamp of the newest record.
+    fn merge(&mut self, took: Duration) -> Timestamp;
 
     /// The transaction is gone: so is what was proposed.
     fn discard(&mut self);
@@ -112,18 +114,38 @@ struct Owned {
     flowing: bool,
 }
 
+/// What a worker is made of, beside its line.
+#[derive(Debug)]
+pub struct Parts {
+    /// Reads the input.
+    pub consumer: GroupConsumer,
+    /// Writes the outputs.
+    pub producer: TransactionalProducer,
+    /// Finds where partitions are taken up.
+    pub starts: Starts,
+    /// Where the line stands, for the lookout.
+    pub standings: Standings,
+    /// How often offsets are committed.
+    pub pace: Pace,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Ends it.
+    pub stop: Stop,
+}
+
 /// One worker: a consumer, a producer and a line on one thread.
 pub struct Pump<L: Line> {
     line: L,
     consumer: GroupConsumer,
     producer: TransactionalProducer,
     starts: Starts,
+    standings: Standings,
     pace: Pace,
     clock: Arc<dyn Clock>,
     stop: Stop,
     owned: BTreeMap<i32, Owned>,
     finding: Option<Receiver<Result<Vec<Start>, Stopped>>>,
-    changes: std::collections::VecDeque<Change>,
+    changes: VecDeque<Change>,
     aborts: Aborts,
     first_output: Option<Instant>,
     last_commit: Instant,
@@ -139,27 +161,21 @@ impl<L: Line> std::fmt::Debug for Pump<L> {
 
 impl<L: Line> Pump<L> {
     /// Joins the parts; nothing happens before [`Pump::run`].
-    pub fn new(
-        line: L,
-        consumer: GroupConsumer,
-        producer: TransactionalProducer,
-        starts: Starts,
-        pace: Pace,
-        clock: Arc<dyn Clock>,
-        stop: Stop,
-    ) -> Pump<L> {
+    pub fn new(line: L, parts: Parts) -> Pump<L> {
+        let Parts { consumer, producer, starts, standings, pace, clock, stop } = parts;
         Pump {
             line,
             consumer,
             producer,
             starts,
+            standings,
             pace,
             last_commit: clock.instant(),
             clock,
             stop,
             owned: BTreeMap::new(),
             finding: None,
-            changes: std::collections::VecDeque::new(),
+            changes: VecDeque::new(),
             aborts: Aborts::default(),
             first_output: None,
             outputs: 0,
@@ -251,6 +267,7 @@ impl<L: Line> Pump<L> {
         for start in starts {
             self.line.hold(&start)?;
             let owned = Owned { base: start.offset, next: start.offset, flowing: false };
+            self.standings.set(start.partition, start.offset, None);
             self.owned.insert(start.partition, owned);
         }
         Ok(())
@@ -279,10 +296,15 @@ impl<L: Line> Pump<L> {
             tracing::warn!(line = L::NAME, %error, "partitions could not be given back");
         }
         for partition in partitions {
-            self.owned.remove(partition);
-            self.line.release(*partition);
+            self.forget(*partition);
         }
         Ok(())
+    }
+
+    fn forget(&mut self, partition: i32) {
+        self.owned.remove(&partition);
+        self.standings.remove(partition);
+        self.line.release(partition);
     }
 
     // --- work ------------------------------------------------------------------------------------
@@ -376,7 +398,7 @@ impl<L: Line> Pump<L> {
             Err(LineError::Abort(reason)) => return self.abort(&reason),
         }
         if fault::broken("merge-before-commit") {
-            self.line.merge(&progress, Duration::ZERO);
+            self.line.merge(Duration::ZERO);
         }
         match self.producer.commit(&self.consumer, &progress) {
             Outcome::Committed => {
@@ -391,8 +413,9 @@ impl<L: Line> Pump<L> {
 
     fn committed(&mut self, progress: &[Progress], started: Instant) {
         let now = self.clock.instant();
-        self.line.merge(progress, now - started);
+        let newest = self.line.merge(now - started);
         for progress in progress {
+            self.standings.set(progress.partition, progress.next, Some(newest));
             if let Some(owned) = self.owned.get_mut(&progress.partition) {
                 owned.base = progress.next;
             }
@@ -480,8 +503,7 @@ impl<L: Line> Pump<L> {
             tracing::warn!(line = L::NAME, %error, "partitions were gone already");
         }
         for partition in &partitions {
-            self.owned.remove(partition);
-            self.line.release(*partition);
+            self.forget(*partition);
         }
         self.changes.push_front(Change::Assigned(partitions));
         Ok(())

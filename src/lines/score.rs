@@ -261,7 +261,7 @@ impl Line for Score {
         Ok(())
     }
 
-    fn merge(&mut self, _: &[Progress], took: Duration) {
+    fn merge(&mut self, took: Duration) -> Timestamp {
         let judgements = std::mem::take(&mut self.state.judgements);
         for ((partition, fingerprint), history) in std::mem::take(&mut self.state.pending) {
             let histories = self.state.committed.entry(partition).or_default();
@@ -280,6 +280,7 @@ impl Line for Score {
             self.metrics.unknown(signal);
         }
         self.undertaker.merge();
+        self.state.newest
     }
 
     fn discard(&mut self) {

@@ -184,13 +184,14 @@ impl Line for Sight {
         Ok(self.undertaker.check()?)
     }
 
-    fn merge(&mut self, _: &[Progress], took: Duration) {
+    fn merge(&mut self, took: Duration) -> Timestamp {
         self.loop_metrics.committed(took);
         self.loop_metrics.worked_off(self.state.records, self.state.newest);
         self.metrics.sightings.inc_by(self.state.sightings);
         self.metrics.tombstones.inc_by(self.state.tombstones);
         self.undertaker.merge();
         self.reset();
+        self.state.newest
     }
 
     fn discard(&mut self) {
