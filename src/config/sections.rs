@@ -116,7 +116,7 @@ section! {
 section! {
     /// The stream of card transactions.
     pub(super) struct InputTopic = "input" {
-        /// The topic.
+        /// The topic that upstream writes. Its key and its partitions are upstream's own.
         topic: String = r#""transactions""#, topic();
         /// Where reading starts where the group has no committed offset: "earliest", "latest", or the time
         /// of the first record to read. There is no default: a wrong guess would either miss
