@@ -1,8 +1,9 @@
 use std::time::Duration;
 
-use crate::support::{BrokerOptions, Isolation, Outgoing, own_broker, shared_kafka};
+use crate::support::load::{Load, card_number};
+use crate::support::{BrokerOptions, Isolation, Message, Outgoing, own_broker, shared_kafka, wait};
 
-fn values(messages: &[crate::support::Message]) -> Vec<&str> {
+fn values(messages: &[Message]) -> Vec<&str> {
     messages.iter().map(|message| message.text()).collect()
 }
 
@@ -71,6 +72,25 @@ fn a_reader_follows_what_is_written_later() {
         Outgoing::to(&topic).value("y").partition(1),
     ]);
     reader.until("both records", Duration::from_secs(30), |messages| messages.len() == 2);
+}
+
+#[test]
+fn a_load_stands_where_it_says() {
+    let Some(kafka) = shared_kafka("load") else { return };
+    let topic = kafka.name("transactions");
+    kafka.create(&topic, 3, &[]);
+    let load = Load { seed: 1, rate: 2_000, seconds: 2, cards: 50, exposed_percent: 20, partitions: 3 };
+    let start = wait::now();
+    let offered = load.offer(&kafka.producer(), &topic);
+    assert!(wait::now() - start > Duration::from_millis(1_900), "it must not run ahead of its pace");
+    let read = kafka.read(&topic, Isolation::Committed);
+    assert_eq!((offered.inputs.len(), read.len()), (4_000, 4_000));
+    for input in &offered.inputs {
+        let place =
+            |message: &&Message| (message.partition, message.offset) == (input.partition, input.offset);
+        let message = read.iter().find(place).unwrap();
+        assert_eq!(message.json()["card"], card_number(input.card));
+    }
 }
 
 #[test]

@@ -18,7 +18,11 @@ pub mod wait;
 pub mod jars;
 pub mod reaper;
 
+pub mod check;
+pub mod load;
+
 pub mod broker;
+pub mod chaos;
 pub mod kafka;
 pub mod program;
 pub mod records;

@@ -25,8 +25,9 @@ pub enum Ended {
 }
 
 /// A command line to run: arguments, configuration, environment, input.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Invocation {
+    binary: PathBuf,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     config: Option<String>,
@@ -49,7 +50,13 @@ impl Program {
     ///
     /// It runs in a fresh directory of its own, so that relative paths in a configuration work.
     pub fn with(arguments: &[&str]) -> Invocation {
+        Program::other(env!("CARGO_BIN_EXE_cardwatch"), arguments)
+    }
+
+    /// Another program, run in the same way: for tests of the harness, and for tools such as promtool.
+    pub fn other(binary: &str, arguments: &[&str]) -> Invocation {
         Invocation {
+            binary: PathBuf::from(binary),
             arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
             environment: Vec::new(),
             config: None,
@@ -224,7 +231,7 @@ impl Invocation {
         for (name, contents) in &self.files {
             write_private(&home.path().join(name), contents);
         }
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cardwatch"));
+        let mut command = Command::new(&self.binary);
         command.args(&self.arguments).current_dir(home.path()).env_clear();
         command.env("PATH", super::environment("PATH").unwrap_or_default());
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
@@ -306,7 +313,7 @@ impl Output {
     }
 }
 
-fn write_private(path: &PathBuf, contents: &[u8]) {
+fn write_private(path: &Path, contents: &[u8]) {
     use std::os::unix::fs::OpenOptionsExt;
     let mut file =
         fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).expect("writable");
