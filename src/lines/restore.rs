@@ -25,8 +25,6 @@ use crate::kafka::reader::{Read, Reader};
 use crate::scoring::history::History;
 use crate::stop::{Stop, exit};
 
-/// How long a restore may stand still.
-const STALL: Duration = Duration::from_secs(180);
 /// The prefix of a checkpoint's key.
 const CHECKPOINT_PREFIX: &str = "checkpoint/";
 
@@ -69,6 +67,8 @@ pub struct Restorer {
     pub topic: String,
     /// How many partitions the sightings have.
     pub partitions: i32,
+    /// How long it may stand still.
+    pub stall: Duration,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Ends the waiting.
@@ -146,10 +146,10 @@ impl Restorer {
             }
             if reached > before {
                 last_progress = self.clock.instant();
-            } else if self.clock.instant() - last_progress > STALL {
+            } else if self.clock.instant() - last_progress > self.stall {
                 return Err(failed(&format!(
                     "no progress for {} s at offset {reached} of {target}; is a transaction left open?",
-                    STALL.as_secs()
+                    self.stall.as_secs()
                 )));
             }
         }
