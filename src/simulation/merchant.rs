@@ -53,10 +53,10 @@ impl Merchants {
         let mut rng = random(seed, Purpose::Merchants, 0, 0);
         let mut merchants =
             Merchants { all: Vec::new(), places: vec![Vec::new(); CATEGORIES.len() * COUNTRIES.len()] };
-        for category in 0..CATEGORIES.len() {
+        for (index, category) in CATEGORIES.iter().enumerate() {
             for country in 0..COUNTRIES.len() {
-                merchants.add(&mut rng, category, country, CATEGORIES[category].web > 0.0);
-                merchants.add(&mut rng, category, country, CATEGORIES[category].web >= 1.0);
+                merchants.add(&mut rng, index, country, category.web > 0.0);
+                merchants.add(&mut rng, index, country, category.web >= 1.0);
             }
         }
         while merchants.all.len() < count as usize {
@@ -144,13 +144,13 @@ mod tests {
         let merchants = Merchants::new(3, 400);
         assert_eq!(merchants.all.len(), 400);
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        for country in 0..COUNTRIES.len() {
+        for (country, home) in COUNTRIES.iter().enumerate() {
             for role in [Role::Resale, Role::Testing, Role::Subscription, Role::Gift] {
                 for _ in 0..50 {
                     let index = merchants.any_web_for(&mut rng, role, country);
                     let merchant = merchants.get(index);
                     assert!(merchant.web && merchant.category().has(role), "{role:?} {country}");
-                    assert_eq!(merchant.country().code, COUNTRIES[country].code);
+                    assert_eq!(merchant.country().code, home.code);
                 }
             }
         }
