@@ -7,6 +7,7 @@
 mod keys;
 pub mod mapping;
 pub mod plan;
+pub mod settings;
 pub mod topics;
 mod workers;
 
@@ -66,8 +67,9 @@ impl Service {
         registry: Registry,
     ) -> Result<Service, Stopped> {
         let fault = |error: &dyn std::fmt::Display| Stopped::new(exit::INTERNAL, error.to_string());
-        let probe = Probe::new(&plan.cluster)
-            .map_err(|error| Stopped::new(exit::CONFIG, format!("the Kafka client refuses its settings: {error}")))?;
+        let probe = Probe::new(&plan.cluster).map_err(|error| {
+            Stopped::new(exit::CONFIG, format!("the Kafka client refuses its settings: {error}"))
+        })?;
         topics::check_at_start(&plan, &probe)?;
         metrics::build_info(&registry, env!("CARGO_PKG_VERSION"), &librdkafka_version())
             .map_err(|error| fault(&error))?;
@@ -89,7 +91,10 @@ impl Service {
 
     fn start_sight(&mut self, common: &Common) -> Result<Watched, Stopped> {
         let keyring = common.plan.keyring.clone().ok_or_else(|| {
-            Stopped::new(exit::CONFIG, "sight needs the keys of fingerprints; make one with `cardwatch key new`")
+            Stopped::new(
+                exit::CONFIG,
+                "sight needs the keys of fingerprints; make one with `cardwatch key new`",
+            )
         })?;
         let (set, writer) = ExposureSet::new(&keyring.ids());
         let exposed = Arc::new(Exposed::new(set));
@@ -135,12 +140,7 @@ impl Service {
         self.spawn("lookout", &common.stop, move || lookout.run());
     }
 
-    fn spawn(
-        &mut self,
-        name: &str,
-        stop: &Stop,
-        run: impl FnOnce() -> Result<(), Stopped> + Send + 'static,
-    ) {
+    fn spawn(&mut self, name: &str, stop: &Stop, run: impl FnOnce() -> Result<(), Stopped> + Send + 'static) {
         let stop = stop.clone();
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn({
             let (name, stop) = (name.to_owned(), stop.clone());

@@ -54,7 +54,8 @@ pub(super) fn check_at_start(plan: &Plan, probe: &Probe) -> Result<(), Stopped> 
     if faults.is_empty() {
         return Ok(());
     }
-    let advice = "`cardwatch topics` shows all of them, `cardwatch topics --create` makes those that are missing";
+    let advice =
+        "`cardwatch topics` shows all of them, `cardwatch topics --create` makes those that are missing";
     Err(Stopped::new(exit::CONFIG, format!("{}; {advice}", faults.join("; "))))
 }
 
@@ -66,9 +67,15 @@ pub fn faults(checked: &[Checked]) -> Vec<String> {
 
 /// A failure to look at topics, as an end of the start.
 pub fn stopped(error: &TopicsError) -> Stopped {
-    Stopped::new(exit::UNAVAILABLE, format!("the topics could not be looked at: {error}; is the cluster reachable?"))
+    Stopped::new(
+        exit::UNAVAILABLE,
+        format!("the topics could not be looked at: {error}; is the cluster reachable?"),
+    )
 }
 
 fn unreachable(error: &dyn std::fmt::Display) -> Stopped {
-    Stopped::new(exit::UNAVAILABLE, format!("the Kafka cluster was not reached ({error}); is kafka.bootstrap_servers right?"))
+    Stopped::new(
+        exit::UNAVAILABLE,
+        format!("the Kafka cluster was not reached ({error}); is kafka.bootstrap_servers right?"),
+    )
 }

@@ -19,7 +19,7 @@ use crate::lines::score::{Score, ScoreState, ScoreTopics, SharedJudge};
 use crate::lines::sight::{Sight, SightState};
 use crate::lines::start::{First, Starts, Stopped};
 use crate::metrics::{LoopMetrics, ScoreMetrics, SightMetrics};
-use crate::scoring::signals::SIGNALS;
+use crate::scoring::signals::Signal;
 use crate::stop::exit;
 use crate::watch::Watch;
 
@@ -68,11 +68,16 @@ pub(super) fn sight(
             clock: Arc::clone(&common.clock),
             state: SightState::default(),
         };
-        let parts = parts::<Sight>(common, &plan.topics.input, plan.first, plan.sight_crew, worker, &standings)?;
+        let parts =
+            parts::<Sight>(common, &plan.topics.input, plan.first, plan.sight_crew, worker, &standings)?;
         pumps.push((name, Pump::new(line, parts)));
     }
-    let watched =
-        Watched { topic: plan.topics.input.clone(), standings, metrics: loop_metrics, fixed_partitions: None };
+    let watched = Watched {
+        topic: plan.topics.input.clone(),
+        standings,
+        metrics: loop_metrics,
+        fixed_partitions: None,
+    };
     Ok((pumps, watched))
 }
 
@@ -84,7 +89,7 @@ pub(super) fn score(common: &Common, judge: &SharedJudge) -> Result<(Pumps<Score
     };
     let loop_metrics = loop_metrics(common, Score::NAME);
     let rules: Vec<&str> = plan.judge.rules().rules().iter().map(|rule| rule.name()).collect();
-    let signals: Vec<&str> = SIGNALS.iter().map(|signal| signal.name).collect();
+    let signals: Vec<&str> = Signal::ALL.iter().map(|signal| signal.name()).collect();
     let metrics = ScoreMetrics::new(&common.registry, &Severity::WORDS, &rules, &signals)
         .map_err(|error| fault(&error))?;
     let restorer = Restorer {
@@ -155,8 +160,9 @@ fn parts<L: Line>(
 ) -> Result<Parts, Stopped> {
     let group = common.plan.group(L::NAME);
     let producer = producer(common, L::NAME, worker)?;
-    let consumer = GroupConsumer::join(&common.plan.cluster, &group, topic)
-        .map_err(|error| Stopped::new(exit::CONFIG, format!("the Kafka client refuses its settings: {error}")))?;
+    let consumer = GroupConsumer::join(&common.plan.cluster, &group, topic).map_err(|error| {
+        Stopped::new(exit::CONFIG, format!("the Kafka client refuses its settings: {error}"))
+    })?;
     let starts = Starts {
         lookup: consumer.lookup(),
         probe: common.probe.clone(),
@@ -178,9 +184,11 @@ fn parts<L: Line>(
 
 fn producer(common: &Common, line: &'static str, worker: usize) -> Result<TransactionalProducer, Stopped> {
     let id = common.plan.transactional_id(line, worker);
-    TransactionalProducer::start(&common.plan.cluster, &id, line, Arc::clone(&common.clock)).map_err(|error| {
-        Stopped::new(exit::UNAVAILABLE, format!("transactional id {id} could not be taken over: {error}"))
-    })
+    TransactionalProducer::start(&common.plan.cluster, &id, line, Arc::clone(&common.clock)).map_err(
+        |error| {
+            Stopped::new(exit::UNAVAILABLE, format!("transactional id {id} could not be taken over: {error}"))
+        },
+    )
 }
 
 fn fault(error: &dyn std::fmt::Display) -> Stopped {
