@@ -41,7 +41,7 @@ fn an_entry_writes_only_what_it_changes() {
     let added = CardRecord { events: vec![2], ..CardRecord::default() };
     assert_eq!((outcome, writes), (Outcome::Added, vec![CardWrite { name: name(5, 0), record: added }]));
     plan.rejected();
-    let totals = plan.finish(|write| Err(write)).unwrap();
+    let totals = plan.finish(|write| Err(write.name)).unwrap();
     let counts =
         Counts { read: 4, added: 1, already_there: 1, repeated: 1, rejected: 1, ..Counts::default() };
     assert_eq!(totals, PlanTotals { counts, cards: CardTotals { before: 2, after: 3 } });

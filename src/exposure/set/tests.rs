@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::exposure::fingerprint::{Key, Keyring};
-use crate::exposure::model::{CARDS, INCIDENTS, Model, Op, Shown, Step, fingerprint, incident_id, key, ops};
+use crate::exposure::model::{CARDS, Model, Op, Shown, Step, fingerprint, incident_id, key, ops};
 use crate::exposure::plan::Mode;
 use crate::secret::Secret;
 
@@ -173,7 +173,6 @@ fn counts_are_by_incident_and_by_key() {
     assert_eq!(view.stats().by_key, [(key(0), 2)]);
     assert!(view.stats().memory_bytes > 0);
     assert_eq!(view.incidents().len(), 2);
-    assert!(INCIDENTS > 2);
 }
 
 #[test]
