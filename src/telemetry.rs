@@ -86,15 +86,25 @@ mod tests {
 
     const SECRET: &str = "4242424242424242";
 
-    /// Runs the ignored test `name` in a process of its own, because what it does to the process stays.
-    fn apart(name: &str) -> (String, String) {
+    /// Runs `inner` in a process of its own, because what it does to the process stays: starts the test
+    /// binary again with the test `name` alone, which comes back here and runs it. `None` there, what was
+    /// written to standard output and standard error here.
+    fn apart(name: &str, inner: fn()) -> Option<(String, String)> {
+        const APART: &str = "TELEMETRY_TEST_APART";
+        if crate::config::environment().any(|(variable, _)| variable == APART) {
+            inner();
+            return None;
+        }
         let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "--nocapture", &format!("telemetry::tests::{name}")])
+            .args(["--exact", "--nocapture", &format!("telemetry::tests::{name}")])
+            .env(APART, "1")
             .env("RUST_BACKTRACE", "1")
             .output()
             .unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        (text(output.stdout), text(output.stderr))
+        let (stdout, stderr) = (text(output.stdout), text(output.stderr));
+        assert!(stdout.contains("test result: ok. 1 passed"), "{stdout}{stderr}");
+        Some((stdout, stderr))
     }
 
     fn panic_with_a_secret() {
@@ -106,64 +116,53 @@ mod tests {
             })
             .unwrap()
             .join();
-        // The payload itself is dropped, not shown.
         assert!(panicked.is_err());
     }
 
-    #[test]
-    #[ignore = "changes the whole process: run by the tests below"]
-    fn logs_as_json() {
-        withhold_panic_messages();
-        start_logs(LogFormat::Json, LogLevel::Info, 0).unwrap();
-        assert!(start_logs(LogFormat::Json, LogLevel::Info, 0).is_err());
-        tracing::info!(partition = 3, "assigned");
-        tracing::debug!("not at this level");
-        tracing::info!(target: "hyper::proto", "insides of a library");
-        panic_with_a_secret();
-    }
-
-    #[test]
-    #[ignore = "changes the whole process: run by the tests below"]
-    fn without_logs() {
-        withhold_panic_messages();
-        panic_with_a_secret();
-    }
-
-    #[test]
-    #[ignore = "changes the whole process: run by the tests below"]
-    fn hardened() {
-        harden().unwrap();
-        let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
-        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
-        let dumpable = rustix::process::dumpable_behavior().unwrap();
-        println!("{dumpable:?} {:?}", core.split_whitespace().skip(4).take(2).collect::<Vec<_>>());
+    fn keeps_its_message(stdout: &str, stderr: &str) {
+        assert!(stderr.contains("src/telemetry.rs:"), "{stderr}");
+        assert!(stderr.contains("sight-0") && stderr.contains("its message is withheld"), "{stderr}");
+        assert!(!stderr.contains(SECRET) && !stdout.contains(SECRET), "{stderr}{stdout}");
     }
 
     #[test]
     fn json_logs_are_one_object_a_line_on_standard_error() {
-        let (_, stderr) = apart("logs_as_json");
+        let apart = apart("json_logs_are_one_object_a_line_on_standard_error", || {
+            withhold_panic_messages();
+            start_logs(LogFormat::Json, LogLevel::Info, 0).unwrap();
+            assert!(start_logs(LogFormat::Json, LogLevel::Info, 0).is_err());
+            tracing::info!(partition = 3, "assigned");
+            tracing::debug!("not at this level");
+            tracing::info!(target: "hyper::proto", "insides of a library");
+            panic_with_a_secret();
+        });
+        let Some((stdout, stderr)) = apart else { return };
         let lines: Vec<serde_json::Value> =
             stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), 2, "{stderr}");
         assert_eq!((&lines[0]["message"], &lines[0]["partition"]), (&"assigned".into(), &3.into()));
-        assert_eq!(lines[0]["level"], "INFO");
+        assert_eq!((&lines[0]["level"], &lines[1]["level"]), (&"INFO".into(), &"ERROR".into()));
+        keeps_its_message(&stdout, &stderr);
     }
 
     #[test]
-    fn a_panic_tells_its_place_and_keeps_its_message() {
-        for name in ["logs_as_json", "without_logs"] {
-            let (stdout, stderr) = apart(name);
-            assert!(stdout.contains("test result: ok. 1 passed"), "{stdout}");
-            assert!(stderr.contains("src/telemetry.rs:"), "{name}: {stderr}");
-            assert!(stderr.contains("sight-0") && stderr.contains("its message is withheld"), "{stderr}");
-            assert!(!stderr.contains(SECRET) && !stdout.contains(SECRET), "{name}: {stderr}{stdout}");
-        }
+    fn a_panic_before_the_logs_start_keeps_its_message_too() {
+        let apart = apart("a_panic_before_the_logs_start_keeps_its_message_too", || {
+            withhold_panic_messages();
+            panic_with_a_secret();
+        });
+        let Some((stdout, stderr)) = apart else { return };
+        keeps_its_message(&stdout, &stderr);
     }
 
     #[test]
     fn a_hardened_process_leaves_no_core() {
-        let (stdout, _) = apart("hardened");
-        assert!(stdout.contains("NotDumpable [\"0\", \"0\"]"), "{stdout}");
+        apart("a_hardened_process_leaves_no_core", || {
+            harden().unwrap();
+            let core = rustix::process::getrlimit(Resource::Core);
+            assert_eq!((core.current, core.maximum), (Some(0), Some(0)));
+            assert_eq!(rustix::process::dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+        });
     }
 
     #[test]

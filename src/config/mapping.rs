@@ -83,7 +83,7 @@ section! {
         avs: Option<String> = r#""/avs""#, optional(pointer());
         /// The result of 3-D Secure: authenticated, attempted, failed or none.
         three_ds: Option<String> = r#""/three_ds""#, optional(pointer());
-        /// The card's expiry date, as "MM/YY".
+        /// The card's expiry date, as MM/YY, MM/YYYY, YYYY-MM or YYMM.
         expiry: Option<String> = r#""/expiry""#, optional(pointer());
     }
 }
