@@ -9,3 +9,6 @@ pub mod revision;
 
 pub mod plan;
 pub mod set;
+
+#[cfg(test)]
+mod model;

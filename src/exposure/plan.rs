@@ -3,6 +3,11 @@
 //! A revision is what it *changes*: an entry whose card is on the list already leaves no event, so undoing
 //! the revision that added the card takes it off again, even if a later list named it too. Expiry, tier and
 //! references describe a card and are no part of what can be undone: newer ones replace older ones by name.
+//!
+//! A card has one name under each active key. A list of numbers knows them all, so a card that is listed under
+//! another key than the primary *moves*: its events are copied to the primary's name, and the revision withdraws
+//! the old one. The card shows before, between and after, and undoing any revision still means the same; when
+//! every list has been imported again, nothing is listed under the old key and it can be retired.
 
 use std::collections::{HashMap, HashSet};
 
@@ -83,7 +88,7 @@ pub enum Outcome {
     Added,
     /// The card is on the list; nothing is written.
     AlreadyThere,
-    /// The card is on the list; a new expiry date, tier or reference is written.
+    /// The card is on the list; a new expiry date, tier, reference or name is written.
     Updated,
     /// The card is taken off.
     Withdrawn,
@@ -144,18 +149,20 @@ impl<'a> ImportPlan<'a> {
             return (Outcome::Repeated, Vec::new());
         }
         self.named.extend(names().map(|name| name.fingerprint));
-        let listed: Vec<&CardName> = names().filter(|name| self.lists(name)).collect();
-        match (self.mode, listed.is_empty()) {
-            (Mode::Add | Mode::Replace, true) => (Outcome::Added, vec![self.add(entry)]),
-            (Mode::Add | Mode::Replace, false) => self.update(entry, &listed),
-            (Mode::Withdraw, true) => {
+        let recorded: Vec<&CardName> =
+            names().filter(|name| self.existing.contains_key(&name.fingerprint)).collect();
+        let listed = recorded.iter().filter(|name| self.lists(name)).count() as u64;
+        match (self.mode, listed) {
+            (Mode::Add | Mode::Replace, 0) => (Outcome::Added, self.add(entry, &recorded)),
+            (Mode::Add | Mode::Replace, _) => self.update(entry, &recorded),
+            (Mode::Withdraw, 0) => {
                 self.counts.not_there += 1;
                 (Outcome::NotThere, Vec::new())
             }
-            (Mode::Withdraw, false) => {
+            (Mode::Withdraw, _) => {
                 self.counts.withdrawn += 1;
-                let writes = listed.into_iter().filter_map(|name| self.withdraw(&name.fingerprint)).collect();
-                (Outcome::Withdrawn, writes)
+                self.cards.after -= listed;
+                (Outcome::Withdrawn, recorded.into_iter().filter_map(|name| self.without(name)).collect())
             }
         }
     }
@@ -177,21 +184,18 @@ impl<'a> ImportPlan<'a> {
     /// The first error of `write`.
     pub fn finish<E>(mut self, mut write: impl FnMut(CardWrite) -> Result<(), E>) -> Result<PlanTotals, E> {
         if self.mode == Mode::Replace {
-            let mut rest: Vec<Fingerprint> = self
-                .existing
-                .iter()
-                .filter(|(fingerprint, card)| {
-                    !self.named.contains(*fingerprint) && self.incident.lists(&card.record.events)
-                })
-                .map(|(fingerprint, _)| *fingerprint)
+            let unnamed = self.existing.iter().filter(|(fingerprint, card)| {
+                !self.named.contains(*fingerprint) && self.incident.lists(&card.record.events)
+            });
+            let mut rest: Vec<CardName> = unnamed
+                .map(|(fingerprint, card)| CardName { key: card.key.clone(), fingerprint: *fingerprint })
                 .collect();
             // In order, so that the same list writes the same records in the same order.
-            rest.sort_unstable();
-            for fingerprint in rest {
-                if let Some(withdrawal) = self.withdraw(&fingerprint) {
-                    self.counts.withdrawn += 1;
-                    write(withdrawal)?;
-                }
+            rest.sort_unstable_by_key(|name| name.fingerprint);
+            self.counts.withdrawn += rest.len() as u64;
+            self.cards.after -= rest.len() as u64;
+            for name in &rest {
+                self.without(name).map_or(Ok(()), &mut write)?;
             }
         }
         Ok(self.totals())
@@ -201,26 +205,28 @@ impl<'a> ImportPlan<'a> {
         self.existing.get(&name.fingerprint).is_some_and(|card| self.incident.lists(&card.record.events))
     }
 
-    fn add(&mut self, entry: &PlanEntry<'_>) -> CardWrite {
+    fn add(&mut self, entry: &PlanEntry<'_>, recorded: &[&CardName]) -> Vec<CardWrite> {
         self.counts.added += 1;
         self.cards.after += 1;
         let earlier = self.existing.get(&entry.name.fingerprint).map(|card| card.record.clone());
         let mut record = described(earlier.unwrap_or_default(), entry);
         record.events = self.with_event(&record.events, 1);
-        CardWrite { name: entry.name.clone(), record }
+        // Every other name gets this revision's event too: undoing the revision that withdrew it long ago
+        // must not bring it back alone.
+        let others = recorded.iter().filter(|name| ***name != entry.name);
+        let withdrawn = others.filter_map(|name| self.without(name));
+        std::iter::once(CardWrite { name: entry.name.clone(), record }).chain(withdrawn).collect()
     }
 
-    fn update(&mut self, entry: &PlanEntry<'_>, listed: &[&CardName]) -> (Outcome, Vec<CardWrite>) {
+    fn update(&mut self, entry: &PlanEntry<'_>, recorded: &[&CardName]) -> (Outcome, Vec<CardWrite>) {
         self.counts.already_there += 1;
-        let mut writes = Vec::new();
-        for name in listed {
-            let Some(card) = self.existing.get(&name.fingerprint) else { continue };
-            let mut record = described(card.record.clone(), entry);
-            if record != card.record {
-                record.events.retain(|event| self.keeps(*event));
-                writes.push(CardWrite { name: (*name).clone(), record });
-            }
-        }
+        let listed: Vec<&CardName> = recorded.iter().copied().filter(|name| self.lists(name)).collect();
+        let own = self.existing.get(&entry.name.fingerprint).map(|card| &card.record);
+        let (writes, names_left) = match own {
+            None => (self.moved(entry, &listed), 0),
+            Some(own) => self.refreshed(entry, own, &listed),
+        };
+        self.cards.after -= names_left;
         if writes.is_empty() {
             return (Outcome::AlreadyThere, writes);
         }
@@ -228,17 +234,54 @@ impl<'a> ImportPlan<'a> {
         (Outcome::Updated, writes)
     }
 
-    fn withdraw(&mut self, fingerprint: &Fingerprint) -> Option<CardWrite> {
-        let card = self.existing.get(fingerprint)?;
-        let mut record = card.record.clone();
+    /// The card under the primary's name, which has no record yet, and no longer under another.
+    fn moved(&self, entry: &PlanEntry<'_>, listed: &[&CardName]) -> Vec<CardWrite> {
+        let from = listed.iter().find_map(|name| Some((*name, self.existing.get(&name.fingerprint)?)));
+        let Some((name, card)) = from else { return Vec::new() };
+        let own = self.rewritten(entry.name.clone(), described(card.record.clone(), entry));
+        std::iter::once(own).chain(self.without(name)).collect()
+    }
+
+    /// The card's descriptions brought up to date, and how many names it leaves.
+    fn refreshed(
+        &self,
+        entry: &PlanEntry<'_>,
+        own: &CardRecord,
+        listed: &[&CardName],
+    ) -> (Vec<CardWrite>, u64) {
+        let (mut writes, mut names_left) = (Vec::new(), 0);
+        for name in listed {
+            let Some(card) = self.existing.get(&name.fingerprint) else { continue };
+            let record = described(card.record.clone(), entry);
+            if **name != entry.name && self.kept(&card.record.events).eq(self.kept(&own.events)) {
+                // An import died in the middle of moving the card; this one finishes it.
+                names_left += 1;
+                writes.extend(self.without(name));
+            } else if record != card.record {
+                writes.push(self.rewritten((*name).clone(), record));
+            }
+        }
+        (writes, names_left)
+    }
+
+    /// The withdrawal of a card from under a name that has a record.
+    fn without(&self, name: &CardName) -> Option<CardWrite> {
+        let mut record = self.existing.get(&name.fingerprint)?.record.clone();
         record.events = self.with_event(&record.events, -1);
-        self.cards.after -= 1;
-        Some(CardWrite { name: CardName { key: card.key.clone(), fingerprint: *fingerprint }, record })
+        Some(CardWrite { name: name.clone(), record })
+    }
+
+    fn rewritten(&self, name: CardName, mut record: CardRecord) -> CardWrite {
+        record.events.retain(|event| self.keeps(*event));
+        CardWrite { name, record }
+    }
+
+    fn kept(&self, events: &[i32]) -> impl Iterator<Item = i32> {
+        events.iter().copied().filter(|event| self.keeps(*event))
     }
 
     fn with_event(&self, events: &[i32], sign: i32) -> Vec<i32> {
-        let kept = events.iter().copied().filter(|event| self.keeps(*event));
-        kept.chain([sign * self.number as i32]).collect()
+        self.kept(events).chain([sign * self.number as i32]).collect()
     }
 
     /// Dead attempts leave no trace; undone revisions do, because the log still tells of them.

@@ -195,7 +195,7 @@ pub struct Counts {
     pub added: u64,
     /// Entries whose card was on the list before.
     pub already_there: u64,
-    /// Of `already_there`: those that brought a new expiry date, tier or reference.
+    /// Of `already_there`: those that brought a new expiry date, tier or reference, or moved to the primary key.
     pub updated: u64,
     /// Cards taken off the list, by an entry or because a replacing list lacks them.
     pub withdrawn: u64,

@@ -13,7 +13,8 @@ use crate::domain::incident::References;
 use crate::exposure::set::membership::NOWHERE;
 
 /// An overlay smaller than this is never folded: copying the base would cost more than the second probe.
-const FOLD_CARDS_MIN: usize = 8_192;
+/// Tests fold all the time.
+const FOLD_CARDS_MIN: usize = if cfg!(test) { 3 } else { 8_192 };
 /// An overlay is folded when it has reached this share of the base, so that folding costs each card a bounded
 /// number of copies however the list grows.
 const FOLD_SHARE: usize = 4;
