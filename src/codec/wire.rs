@@ -1,7 +1,6 @@
 //! Sightings and alerts as JSON bytes, and the schemas that describe them.
 
 use crate::domain::alert::{ALERT_SCHEMA, Alert};
-use crate::domain::incident::References;
 use crate::domain::sighting::{SIGHTING_SCHEMA, Sighting};
 
 use super::transaction::cut;
@@ -130,7 +129,7 @@ fn shorten_names(sighting: &mut Sighting, bytes: usize) {
 }
 
 fn leave_out_references(sighting: &mut Sighting) {
-    let left_out = std::mem::replace(&mut sighting.card.references, References::default());
+    let left_out = std::mem::take(&mut sighting.card.references);
     sighting.unreadable.extend(left_out.iter().map(|(name, _)| format!("references.{name}")));
 }
 
@@ -147,3 +146,6 @@ fn leave_out_ids(sighting: &mut Sighting) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
