@@ -146,3 +146,6 @@ fn leave_out_ids(sighting: &mut Sighting) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
