@@ -1,131 +1,232 @@
-//! Whether the process lives and whether it is ready: named conditions that lines set and HTTP shows.
+//! Whether the process lives and is ready: conditions that lines set, and heartbeats of their loops.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-#[derive(Debug, Default)]
-struct State {
-    /// By name: `None` is ready, a text says why not.
-    conditions: BTreeMap<String, Option<String>>,
-    /// By name: the last sign of life of a loop.
-    beats: BTreeMap<String, Instant>,
-}
+use serde::Serialize;
 
-/// The health of the process, shared by everybody.
-#[derive(Debug, Clone, Default)]
+use crate::clock::Clock;
+
+/// The health of the process. Cheap to clone: all clones are one.
+///
+/// *Ready* is when every condition holds and there is at least one: a process that has not said what it
+/// waits for is not ready. *Alive* is when every heartbeat is younger than its limit.
+#[derive(Clone)]
 pub struct Health {
-    state: Arc<Mutex<State>>,
+    shared: Arc<Shared>,
 }
 
-/// One condition of readiness.
-#[derive(Debug, Clone)]
+struct Shared {
+    clock: Arc<dyn Clock>,
+    start: Instant,
+    /// What each condition waits for; `None` where it holds.
+    conditions: Mutex<BTreeMap<String, Option<String>>>,
+    heartbeats: Mutex<BTreeMap<String, Beat>>,
+}
+
+#[derive(Clone)]
+struct Beat {
+    /// Milliseconds from the start to the last beat.
+    at_ms: Arc<AtomicU64>,
+    limit: Duration,
+}
+
+/// What a probe is told. The HTTP body is this as JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Whether all is well.
+    pub ok: bool,
+    /// One entry for each condition or heartbeat, in the order of the names.
+    pub checks: Vec<Check>,
+}
+
+/// One condition or heartbeat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// Its name.
+    pub name: String,
+    /// Whether it is well.
+    pub ok: bool,
+    /// If not, what it waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Report {
+    fn of(checks: Vec<Check>) -> Report {
+        Report { ok: checks.iter().all(|check| check.ok), checks }
+    }
+}
+
+/// A condition for being ready. It is taken away when this is dropped.
+#[derive(Debug)]
 pub struct Condition {
     health: Health,
     name: String,
 }
 
-/// One loop that must show signs of life.
-#[derive(Debug, Clone)]
-pub struct Heart {
+/// The heartbeat of a loop. It is taken away when this is dropped: a loop that ended is no dead one.
+#[derive(Debug)]
+pub struct Heartbeat {
     health: Health,
     name: String,
+    at_ms: Arc<AtomicU64>,
 }
 
+// === impl Health ===
+
 impl Health {
-    /// Nothing is known yet: alive and ready.
-    pub fn new() -> Health {
-        Health::default()
+    /// Nothing is known yet: alive and not ready.
+    pub fn new(clock: Arc<dyn Clock>) -> Health {
+        let start = clock.instant();
+        let shared = Shared { clock, start, conditions: Mutex::default(), heartbeats: Mutex::default() };
+        Health { shared: Arc::new(shared) }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A condition that is not ready until its holder says so.
-    pub fn condition(&self, name: &str) -> Condition {
-        self.state().conditions.insert(name.to_owned(), Some("starting".to_owned()));
+    /// A condition that does not hold yet, and what it waits for. Names are unique: `sight/0`.
+    #[must_use = "the condition is taken away when it is dropped"]
+    pub fn condition(&self, name: &str, reason: &str) -> Condition {
+        self.conditions().insert(name.to_owned(), Some(reason.to_owned()));
         Condition { health: self.clone(), name: name.to_owned() }
     }
 
-    /// A loop that beats from now on.
-    pub fn heart(&self, name: &str, now: Instant) -> Heart {
-        self.state().beats.insert(name.to_owned(), now);
-        Heart { health: self.clone(), name: name.to_owned() }
+    /// A heartbeat that has just beaten and must beat again within `limit`. Names are unique: `sight/0`.
+    #[must_use = "the heartbeat is taken away when it is dropped"]
+    pub fn heartbeat(&self, name: &str, limit: Duration) -> Heartbeat {
+        let at_ms = Arc::new(AtomicU64::new(self.now_ms()));
+        self.heartbeats().insert(name.to_owned(), Beat { at_ms: Arc::clone(&at_ms), limit });
+        Heartbeat { health: self.clone(), name: name.to_owned(), at_ms }
     }
 
-    /// Every condition: its name, and why it is not ready (`None` when it is).
-    pub fn conditions(&self) -> Vec<(String, Option<String>)> {
-        self.state().conditions.iter().map(|(name, why)| (name.clone(), why.clone())).collect()
+    /// Whether the process can do its work.
+    pub fn ready(&self) -> Report {
+        let conditions = self.conditions();
+        if conditions.is_empty() {
+            let reason = Some("nothing has started yet".to_owned());
+            return Report::of(vec![Check { name: "start".to_owned(), ok: false, reason }]);
+        }
+        let check = |(name, reason): (&String, &Option<String>)| Check {
+            name: name.clone(),
+            ok: reason.is_none(),
+            reason: reason.clone(),
+        };
+        Report::of(conditions.iter().map(check).collect())
     }
 
-    /// Whether every condition is met.
-    pub fn is_ready(&self) -> bool {
-        self.state().conditions.values().all(Option::is_none)
+    /// Whether every loop still turns. If not, only a restart helps.
+    pub fn live(&self) -> Report {
+        let now_ms = self.now_ms();
+        let check = |(name, beat): (&String, &Beat)| {
+            let age = Duration::from_millis(now_ms.saturating_sub(beat.at_ms.load(Ordering::Relaxed)));
+            let ok = age < beat.limit;
+            let reason = (!ok).then(|| format!("no turn of the loop for {} s", age.as_secs()));
+            Check { name: name.clone(), ok, reason }
+        };
+        Report::of(self.heartbeats().iter().map(check).collect())
     }
 
-    /// The loops without a sign of life for longer than `limit`.
-    pub fn silent(&self, now: Instant, limit: Duration) -> Vec<String> {
-        let state = self.state();
-        let silent = state.beats.iter().filter(|(_, last)| now.saturating_duration_since(**last) > limit);
-        silent.map(|(name, _)| name.clone()).collect()
+    fn now_ms(&self) -> u64 {
+        let elapsed = self.shared.clock.instant().saturating_duration_since(self.shared.start);
+        u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn conditions(&self) -> MutexGuard<'_, BTreeMap<String, Option<String>>> {
+        self.shared.conditions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn heartbeats(&self) -> MutexGuard<'_, BTreeMap<String, Beat>> {
+        self.shared.heartbeats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+impl fmt::Debug for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Health").field("ready", &self.ready().ok).field("live", &self.live().ok).finish()
+    }
+}
+
+// === impl Condition ===
 
 impl Condition {
-    /// The condition is met.
-    pub fn set_ready(&self) {
-        self.health.state().conditions.insert(self.name.clone(), None);
+    /// It holds.
+    pub fn ready(&self) {
+        self.health.conditions().insert(self.name.clone(), None);
     }
 
-    /// The condition is not met, and why.
-    pub fn set_not_ready(&self, why: &str) {
-        self.health.state().conditions.insert(self.name.clone(), Some(why.to_owned()));
-    }
-
-    /// Whether the condition is met.
-    pub fn is_ready(&self) -> bool {
-        self.health.state().conditions.get(&self.name).is_none_or(Option::is_none)
+    /// It does not hold, and why: a sentence for whoever is called at night. It may name no data.
+    pub fn not_ready(&self, reason: impl Into<String>) {
+        self.health.conditions().insert(self.name.clone(), Some(reason.into()));
     }
 }
 
-impl Heart {
-    /// A sign of life.
-    pub fn beat(&self, now: Instant) {
-        self.health.state().beats.insert(self.name.clone(), now);
+impl Drop for Condition {
+    fn drop(&mut self) {
+        self.health.conditions().remove(&self.name);
+    }
+}
+
+// === impl Heartbeat ===
+
+impl Heartbeat {
+    /// The loop has turned. One read of the clock and one store.
+    pub fn beat(&self) {
+        self.at_ms.store(self.health.now_ms(), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Heartbeat {
+    fn drop(&mut self) {
+        self.health.heartbeats().remove(&self.name);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::{Clock, ManualClock};
+    use crate::clock::ManualClock;
     use crate::domain::time::Timestamp;
 
     #[test]
-    fn ready_means_that_every_condition_is_met() {
-        let health = Health::new();
-        let (list, keys) = (health.condition("list"), health.condition("keys"));
-        assert!(!health.is_ready());
-        list.set_ready();
-        keys.set_ready();
-        assert!(health.is_ready());
-        keys.set_not_ready("key k2 is missing");
-        assert_eq!(
-            health.conditions(),
-            [("keys".to_owned(), Some("key k2 is missing".to_owned())), ("list".to_owned(), None)]
-        );
+    fn ready_when_every_condition_holds_and_there_is_one() {
+        let health = Health::new(Arc::new(ManualClock::at(Timestamp(0))));
+        assert!(!health.ready().ok);
+        let list = health.condition("refresh", "reading the exposed list");
+        let worker = health.condition("sight/0", "waiting for partitions");
+        list.ready();
+        let report = health.ready();
+        assert!(!report.ok);
+        assert_eq!(report.checks.iter().map(|check| check.ok).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(report.checks[1].reason.as_deref(), Some("waiting for partitions"));
+        drop(worker);
+        assert!(health.ready().ok);
+        list.not_ready("the end of the list is unconfirmed for 31 s");
+        assert!(!health.ready().ok);
     }
 
     #[test]
-    fn a_loop_without_a_sign_of_life_is_named() {
-        let clock = ManualClock::at(Timestamp(1_000_000));
-        let health = Health::new();
-        let heart = health.heart("sight-0", clock.instant());
-        health.heart("score-0", clock.instant());
-        clock.set(Timestamp(1_030_000));
-        heart.beat(clock.instant());
-        clock.set(Timestamp(1_040_000));
-        assert_eq!(health.silent(clock.instant(), Duration::from_secs(20)), ["score-0"]);
+    fn alive_while_every_loop_turns() {
+        let clock = Arc::new(ManualClock::at(Timestamp(0)));
+        let health = Health::new(Arc::clone(&clock) as Arc<dyn Clock>);
+        assert!(health.live().ok);
+        let one = health.heartbeat("sight/0", Duration::from_secs(10));
+        let two = health.heartbeat("score/0", Duration::from_secs(20));
+        clock.set(Timestamp(9_999));
+        assert!(health.live().ok);
+        clock.set(Timestamp(10_000));
+        let report = health.live();
+        assert!(!report.ok);
+        let slow = &report.checks[1];
+        assert_eq!((slow.name.as_str(), slow.ok), ("sight/0", false));
+        assert_eq!(slow.reason.as_deref(), Some("no turn of the loop for 10 s"));
+        one.beat();
+        assert!(health.live().ok);
+        clock.set(Timestamp(25_000));
+        drop(one);
+        assert!(!health.live().ok);
+        drop(two);
+        assert!(health.live().ok);
     }
 }

@@ -12,6 +12,7 @@ use crate::kafka::consumer::GroupConsumer;
 use crate::kafka::producer::TransactionalProducer;
 use crate::lines::dead::Undertaker;
 use crate::lines::lookout::{Standings, Watched};
+use crate::lines::pulse::Pulse;
 use crate::lines::pump::{Line, Parts, Pump};
 use crate::lines::refresh::Exposed;
 use crate::lines::restore::Restorer;
@@ -64,7 +65,7 @@ pub(super) fn sight(
             undertaker: undertaker(common, Some(keyring), &loop_metrics),
             loop_metrics: loop_metrics.clone(),
             metrics: metrics.clone(),
-            heart: common.health.heart(&name, common.clock.instant()),
+            pulse: Pulse::new(&name, &common.health, loop_metrics.clone(), Arc::clone(&common.clock)),
             clock: Arc::clone(&common.clock),
             state: SightState::default(),
         };
@@ -117,7 +118,7 @@ pub(super) fn score(common: &Common, judge: &SharedJudge) -> Result<(Pumps<Score
             undertaker: undertaker(common, None, &loop_metrics),
             loop_metrics: loop_metrics.clone(),
             metrics: metrics.clone(),
-            heart: common.health.heart(&name, common.clock.instant()),
+            pulse: Pulse::new(&name, &common.health, loop_metrics.clone(), Arc::clone(&common.clock)),
             clock: Arc::clone(&common.clock),
             state: ScoreState::default(),
         };

@@ -29,8 +29,8 @@ Examples:
   cardwatch topics --create                        make the topics it needs
   cardwatch run --config cardwatch.toml            the service
 
-Exit codes: 0 done, 64 wrong usage, 65 wrong data, 69 a service is not there, 70 a fault of cardwatch
-itself, 78 wrong configuration.")]
+Exit codes: 0 done, 64 wrong usage, 65 wrong data, 69 a service is not there,
+70 a fault of cardwatch itself, 78 wrong configuration.")]
 pub struct Args {
     /// The configuration file; without it every key has its default.
     #[arg(long, short, global = true, value_name = "FILE")]
@@ -108,7 +108,14 @@ where
     let version: &'static str = version.leak();
     let command = Args::command().version(version);
     let matches = command.try_get_matches_from(words)?;
-    Args::from_arg_matches(&matches)
+    let args = Args::from_arg_matches(&matches)?;
+    if let Command::Incident(IncidentCommand::Revise(revise)) = &args.command
+        && (&revise.add, &revise.withdraw) == (&Some(Source::Stdin), &Some(Source::Stdin))
+    {
+        let message = "standard input can be only one of --add and --withdraw";
+        return Err(Args::command().error(clap::error::ErrorKind::ArgumentConflict, message));
+    }
+    Ok(args)
 }
 
 /// The code to leave with: 0 after help and version, otherwise 64.

@@ -3,6 +3,7 @@
 pub mod args;
 
 mod output;
+mod signals;
 
 mod run;
 mod topics;
@@ -13,6 +14,7 @@ use args::{Args, Command};
 
 use crate::app::librdkafka_version;
 use crate::config::{Settings, environment};
+use crate::exposure::fingerprint::Keyring;
 use crate::lines::start::Stopped;
 use crate::stop::exit;
 use output::Output;
@@ -50,4 +52,10 @@ fn dispatch(args: Args, output: &Output) -> Result<(), Stopped> {
 fn settings(args: &Args) -> Result<Settings, Stopped> {
     Settings::load(args.config.as_deref(), environment())
         .map_err(|problems| Stopped::new(exit::CONFIG, problems.to_string()))
+}
+
+/// The keyring of the settings' key directory.
+fn keyring(settings: &Settings) -> Result<Keyring, Stopped> {
+    let _ = settings;
+    Err(Stopped::new(exit::CONFIG, "no keys yet"))
 }

@@ -200,3 +200,6 @@ fn key_name(slot: Slot<'_>) -> Result<KeyName<'_>, DeadReason> {
         _ => Err(DeadReason::KeyIdUnreadable),
     }
 }
+
+#[cfg(test)]
+mod tests;

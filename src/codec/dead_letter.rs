@@ -65,6 +65,9 @@ impl std::fmt::Debug for DeadRecord<'_> {
     }
 }
 
+/// HMAC-SHA-256 of some bytes under a key that the closure holds.
+pub type Digest = dyn Fn(&[u8]) -> [u8; 32];
+
 /// How letters are made.
 #[derive(Clone, Copy)]
 pub struct LetterRules<'a> {
@@ -73,7 +76,7 @@ pub struct LetterRules<'a> {
     /// The largest letter, in bytes, as [`DeadLetter::bytes`] counts. At least [`DEAD_LETTER_BYTES_MIN`].
     pub bytes_max: usize,
     /// HMAC-SHA-256 under a key of this process, if it holds one.
-    pub digest: Option<&'a dyn Fn(&[u8]) -> [u8; 32]>,
+    pub digest: Option<&'a Digest>,
 }
 
 impl std::fmt::Debug for LetterRules<'_> {
@@ -244,3 +247,6 @@ fn originals(dead: &DeadRecord<'_>, kept: Kept) -> impl Iterator<Item = (String,
         .filter(move |(name, _)| !ours(name))
         .map(|(name, value)| ((*name).to_owned(), value.map(<[u8]>::to_vec)))
 }
+
+#[cfg(test)]
+mod tests;

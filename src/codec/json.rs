@@ -294,3 +294,6 @@ fn four_digits(rest: &mut &str) -> Result<u32, BadEscape> {
     *rest = after;
     u32::from_str_radix(digits, 16).map_err(|_| BadEscape)
 }
+
+#[cfg(test)]
+mod tests;

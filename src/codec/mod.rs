@@ -18,3 +18,6 @@ mod withhold;
 pub mod cloudevents;
 pub mod dead_letter;
 pub mod wire;
+
+#[cfg(test)]
+mod generate;

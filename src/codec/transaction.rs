@@ -264,3 +264,6 @@ fn country_of(scalar: &Scalar<'_>) -> Option<String> {
     let letters = text.len() == 2 && text.bytes().all(|b| b.is_ascii_alphabetic());
     letters.then(|| text.to_ascii_uppercase())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,6 @@
 //! Sightings and alerts as JSON bytes, and the schemas that describe them.
 
 use crate::domain::alert::{ALERT_SCHEMA, Alert};
-use crate::domain::incident::References;
 use crate::domain::sighting::{SIGHTING_SCHEMA, Sighting};
 
 use super::transaction::cut;
@@ -147,3 +146,6 @@ fn leave_out_ids(sighting: &mut Sighting) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,9 +42,9 @@ section! {
             ("epoch_ms", TimeFormat::Epoch(EpochUnit::Millis)),
             ("epoch_us", TimeFormat::Epoch(EpochUnit::Micros)),
         ]);
-        /// authorization, clearing, refund, reversal or account_check.
+        /// What the message is: authorization, clearing, refund, reversal or account_check.
         kind: Option<String> = r#""/kind""#, optional(pointer());
-        /// approved or declined.
+        /// How the issuer answered: approved or declined.
         outcome: Option<String> = r#""/outcome""#, optional(pointer());
         /// The response code (ISO 8583 field 39, or the house's own).
         response_code: Option<String> = r#""/response_code""#, optional(pointer());
@@ -63,19 +63,19 @@ section! {
         billing_currency: Option<String> = r#""/billing_currency""#, optional(pointer());
         /// The merchant's id.
         merchant_id: Option<String> = r#""/merchant/id""#, optional(pointer());
-        /// Its name.
+        /// The merchant's name.
         merchant_name: Option<String> = r#""/merchant/name""#, optional(pointer());
-        /// Its category code (ISO 18245).
+        /// The merchant's category code (ISO 18245).
         merchant_mcc: Option<String> = r#""/merchant/mcc""#, optional(pointer());
-        /// Its country (ISO 3166-1).
+        /// The merchant's country (ISO 3166-1).
         merchant_country: Option<String> = r#""/merchant/country""#, optional(pointer());
-        /// Its town.
+        /// The merchant's town.
         merchant_place: Option<String> = r#""/merchant/place""#, optional(pointer());
-        /// ecom, pos, moto or atm.
+        /// Where the sale took place: ecom, pos, moto or atm.
         channel: Option<String> = r#""/channel""#, optional(pointer());
-        /// cardholder, recurring, instalment or merchant.
+        /// Who started it: cardholder, recurring, instalment or merchant.
         initiation: Option<String> = r#""/initiation""#, optional(pointer());
-        /// keyed, stored, wallet_token, chip, contactless or magstripe.
+        /// How the card's data came to the merchant: keyed, stored, wallet_token, chip, contactless or magstripe.
         credential: Option<String> = r#""/credential""#, optional(pointer());
         /// The result of the security code check: match, no_match or absent.
         cvv: Option<String> = r#""/cvv""#, optional(pointer());
@@ -83,7 +83,7 @@ section! {
         avs: Option<String> = r#""/avs""#, optional(pointer());
         /// The result of 3-D Secure: authenticated, attempted, failed or none.
         three_ds: Option<String> = r#""/three_ds""#, optional(pointer());
-        /// The card's expiry date, as "MM/YY".
+        /// The card's expiry date, as MM/YY, MM/YYYY, YYYY-MM or YYMM.
         expiry: Option<String> = r#""/expiry""#, optional(pointer());
     }
 }

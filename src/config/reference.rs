@@ -54,9 +54,11 @@ pub fn reference() -> String {
         text.push('\n');
         comment(&mut text, &joined(section.doc));
         let _ = writeln!(text, "[{}]", section.path);
+        let mut allowed = "";
         for key in &section.keys {
             text.push('\n');
-            write_key(&mut text, key);
+            write_key(&mut text, key, key.allowed != allowed);
+            allowed = &key.allowed;
         }
         for example in section.examples {
             let _ = writeln!(text, "# {example}");
@@ -65,9 +67,13 @@ pub fn reference() -> String {
     text
 }
 
-fn write_key(text: &mut String, key: &KeyDescription) {
+/// `say_allowed` is false where the key before this one takes the same: twenty pointers in a row need no
+/// twenty explanations.
+fn write_key(text: &mut String, key: &KeyDescription, say_allowed: bool) {
     comment(text, &joined(key.doc));
-    comment(text, &format!("Write {}.", key.allowed));
+    if say_allowed {
+        comment(text, &format!("Write {}.", key.allowed));
+    }
     let _ = match key.example {
         Some(example) => writeln!(text, "# {} = {example}", key.name),
         None => writeln!(text, "{} = {}", key.name, key.default),

@@ -171,9 +171,6 @@ impl<'de> Deserialize<'de> for CheckValue {
     }
 }
 
-/// The domain of [`Fingerprinter::digest`].
-const DIGEST_DOMAIN: &str = "cardwatch-dl-1";
-
 /// What kind of token a token is: the same bytes in two namespaces are two cards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Namespace(Box<str>);
@@ -284,18 +281,6 @@ impl Fingerprinter {
         encode(&mut head, &[DIGEST_DOMAIN.as_bytes()]);
         let mut mac = self.keys[0].1.clone();
         mac.update(&head);
-        finish(mac, bytes)
-    }
-}
-
-impl Fingerprinter {
-    /// A keyed digest of bytes of any length under the primary key, in a domain of its own: for telling two
-    /// dead letters apart without keeping what was in them.
-    pub fn digest(&self, bytes: &[u8]) -> [u8; 32] {
-        let mut mac = self.keys[0].1.clone();
-        let mut prefix = [0u8; 1 + DIGEST_DOMAIN.len()];
-        let len = encode(&mut prefix, &[DIGEST_DOMAIN.as_bytes()]);
-        mac.update(&prefix[..len]);
         finish(mac, bytes)
     }
 }

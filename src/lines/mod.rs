@@ -16,5 +16,6 @@ pub mod dead;
 pub mod import;
 pub mod lookout;
 pub mod mark;
+pub mod pulse;
 pub mod restore;
 pub mod start;

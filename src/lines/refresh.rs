@@ -124,6 +124,7 @@ impl Refresh {
             .map_err(|error| self.unreadable(&error))?;
         let mut reached = start;
         let mut loaded = false;
+        let mut alarmed = false;
         let mut unseen = Unseen::default();
         let mut last_asked: Option<Instant> = None;
         let mut last_confirmed = self.clock.instant();
@@ -141,20 +142,23 @@ impl Refresh {
                             // Nobody looked so far; from here on a view is published for every change.
                             let view = writer.publish();
                             keys(&view).map_err(|message| Stopped::new(exit::CONFIG, message))?;
-                            self.keys_ready.set_ready();
+                            self.keys_ready.ready();
                             self.show(&view);
                             loaded = true;
                         }
                         last_confirmed = asked;
                         self.exposed.confirm(asked);
-                        self.ready.set_ready();
+                        self.ready.ready();
+                        alarmed = false;
                         self.metrics.confirmed(self.clock.now());
                     }
                     Ok(_) => {}
                     Err(error) => tracing::warn!(%error, "the end of the exposure list is not known"),
                 }
             }
-            self.alarm(loaded, last_confirmed);
+            if loaded && !alarmed {
+                alarmed = self.alarm(last_confirmed);
+            }
         }
         Ok(())
     }
@@ -211,10 +215,10 @@ impl Refresh {
             tracing::info!(frontier = view.frontier(), cards = view.stats().cards, "exposure list changed");
         }
         match keys(&view) {
-            Ok(()) => self.keys_ready.set_ready(),
+            Ok(()) => self.keys_ready.ready(),
             Err(message) => {
                 tracing::error!(message, "cards on the list cannot be recognised");
-                self.keys_ready.set_not_ready(&message);
+                self.keys_ready.not_ready(message);
             }
         }
     }
@@ -223,15 +227,17 @@ impl Refresh {
         self.metrics.set(view.stats().cards, view.stats().by_incident.len(), view.frontier());
     }
 
-    fn alarm(&self, loaded: bool, last_confirmed: Instant) {
+    fn alarm(&self, last_confirmed: Instant) -> bool {
         let age = self.clock.instant() - last_confirmed;
-        if loaded && age > self.alarm_after && self.ready.is_ready() {
+        let alarmed = age > self.alarm_after;
+        if alarmed {
             tracing::error!(
                 seconds = age.as_secs(),
-                "the exposure list could not be confirmed; judging goes on under the last one"
+                "the exposure list could not be confirmed, judging goes on under the last one"
             );
-            self.ready.set_not_ready("the exposure list could not be confirmed");
+            self.ready.not_ready(format!("the exposure list could not be confirmed for {} s", age.as_secs()));
         }
+        alarmed
     }
 
     fn unreadable(&self, error: &dyn std::fmt::Display) -> Stopped {

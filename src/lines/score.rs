@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::dead::Undertaker;
 use super::mark::Mark;
+use super::pulse::Pulse;
 use super::pump::{Line, LineError};
 use super::restore::{Checkpoint, Memory, Restorer};
 use super::start::{Start, Stopped};
@@ -23,7 +24,6 @@ use crate::domain::card::Fingerprint;
 use crate::domain::position::Record;
 use crate::domain::sighting::Sighting;
 use crate::domain::time::Timestamp;
-use crate::health::Heart;
 use crate::judge::{Judge, Judgement};
 use crate::kafka::native::Message;
 use crate::kafka::producer::{Outgoing, Progress, TransactionalProducer};
@@ -60,7 +60,7 @@ pub struct Score {
     /// Own metrics.
     pub metrics: ScoreMetrics,
     /// Signs of life.
-    pub heart: Heart,
+    pub pulse: Pulse,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// What this worker remembers.
@@ -89,7 +89,6 @@ pub struct ScoreState {
     duplicates: u64,
     now: Timestamp,
     newest: Timestamp,
-    shown: (usize, usize),
 }
 
 impl std::fmt::Debug for Score {
@@ -294,11 +293,6 @@ impl Line for Score {
     }
 
     fn beat(&mut self, owned: usize, held: usize) {
-        let (before, held_before) = self.state.shown;
-        if (owned, held) != self.state.shown {
-            self.loop_metrics.owns(before, owned, held_before, held);
-            self.state.shown = (owned, held);
-        }
-        self.heart.beat(self.clock.instant());
+        self.pulse.beat(owned, held);
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::dead::Undertaker;
 use super::mark::Mark;
+use super::pulse::Pulse;
 use super::pump::{Line, LineError};
 use super::refresh::Exposed;
 use super::start::{Start, Stopped};
@@ -20,7 +21,6 @@ use crate::domain::position::Record;
 use crate::domain::time::Timestamp;
 use crate::exposure::set::View;
 use crate::fault;
-use crate::health::Heart;
 use crate::kafka::client::MESSAGE_BYTES_MAX;
 use crate::kafka::native::Message;
 use crate::kafka::producer::{Outgoing, Progress, TransactionalProducer};
@@ -53,7 +53,7 @@ pub struct Sight {
     /// Own metrics.
     pub metrics: SightMetrics,
     /// Signs of life.
-    pub heart: Heart,
+    pub pulse: Pulse,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// What this batch is judged under.
@@ -71,7 +71,6 @@ pub struct SightState {
     tombstones: u64,
     records: u64,
     newest: Timestamp,
-    shown: (usize, usize),
 }
 
 impl std::fmt::Debug for Sight {
@@ -201,12 +200,7 @@ impl Line for Sight {
     }
 
     fn beat(&mut self, owned: usize, held: usize) {
-        let (before, held_before) = self.state.shown;
-        if (owned, held) != self.state.shown {
-            self.loop_metrics.owns(before, owned, held_before, held);
-            self.state.shown = (owned, held);
-        }
-        self.heart.beat(self.clock.instant());
+        self.pulse.beat(owned, held);
     }
 }
 

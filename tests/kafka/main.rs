@@ -7,3 +7,5 @@ mod support;
 
 /// The harness itself: what all other tests here take for granted.
 mod harness;
+
+mod first_light;

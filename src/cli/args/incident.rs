@@ -15,7 +15,7 @@ Examples:
   cardwatch incident open shop-2026 --name \"Shop\" --party \"Shop KK\" --time-zone Asia/Tokyo \\
     --exposed-from 2025-11-01 --exposed-until 2026-02-14 --watch-until 2027-12-31 \\
     --elements pan,expiry,name --list cards.csv --column card_number --expiry-column expiry
-  zstdcat cards.jsonl.zst | cardwatch incident open shop-2026 … --list - --list-format jsonl --dry-run")]
+  zstdcat cards.zst | cardwatch incident open shop-2026 … --list - --list-format jsonl --dry-run")]
     Open(Box<OpenArgs>),
     /// Add and withdraw cards, change what an incident says of itself, or undo a revision.
     #[command(after_help = "\
@@ -113,6 +113,10 @@ pub struct OpenArgs {
 
 /// `cardwatch incident revise`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args([
+    "add", "withdraw", "replace", "undo", "name", "party", "time_zone", "exposed_from", "exposed_until",
+    "watch_from", "watch_until", "until_closed", "elements",
+])))]
 pub struct ReviseArgs {
     /// The incident.
     #[arg(value_name = "ID")]

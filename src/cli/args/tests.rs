@@ -27,6 +27,9 @@ fn wrong_usage_leaves_with_64_and_help_with_0() {
         (OPEN, 64),
         ("incident open Shop --list cards.csv --until-closed", 64),
         ("incident revise shop --replace a --add b", 64),
+        ("incident revise shop", 64),
+        ("incident revise shop --dry-run --as me", 64),
+        ("incident revise shop --add - --withdraw -", 64),
         ("incident revise shop --undo 0", 64),
         ("incident revise shop --undo 2 --name x", 64),
         ("incident revise shop --add - --withdraw - --elements colour", 64),
@@ -77,6 +80,15 @@ fn a_revision_adds_and_withdraws_at_once() {
     assert_eq!(revise.form.references, [ReferenceColumn { name: "account".into(), column: "3".into() }]);
     assert_eq!(revise.change.by.as_deref(), Some("me"));
     assert_eq!(revise.details.name, None);
+}
+
+#[test]
+fn any_detail_alone_is_a_revision() {
+    for change in
+        ["--name x", "--until-closed", "--elements pan", "--undo 2", "--replace -", "--watch-from 2026-01-01"]
+    {
+        assert!(parsed(&format!("incident revise shop {change}")).is_ok(), "{change}");
+    }
 }
 
 #[test]
