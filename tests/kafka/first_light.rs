@@ -11,7 +11,7 @@ use cardwatch::config::Settings;
 use cardwatch::domain::card::CardNumber;
 use cardwatch::domain::incident::{Details, Element, Period, WatchPeriod};
 use cardwatch::exposure::fingerprint::{Fingerprinter, Key, Keyring};
-use cardwatch::exposure::plan::{CardName, ImportPlan, Mode, PlanEntry};
+use cardwatch::exposure::plan::{Action, CardName, ImportPlan, PlanEntry};
 use cardwatch::exposure::record::{IncidentRecord, Mark};
 use cardwatch::exposure::revision::Finish;
 use cardwatch::health::Health;
@@ -70,12 +70,13 @@ fn import(config: &Settings, cards: &[usize]) {
     let mark = Mark { at: clock.now(), by: "test".to_owned(), host: "here".to_owned() };
     let number = writer.claim(&mut incident, details, mark).unwrap();
     let snapshot = incident.clone();
-    let mut plan = ImportPlan::new(&snapshot, number, Mode::Add, known.cards);
+    let mut plan = ImportPlan::new(&snapshot, number, known.cards);
     for card in cards {
         let pan = CardNumber::parse(card_number(*card).as_bytes()).unwrap();
         let name = CardName { key: "k1".parse().unwrap(), fingerprint: keys.of_number(0, &pan) };
+        let references = Default::default();
         let entry =
-            PlanEntry { name, others: &[], expiry: None, tier: None, references: Default::default() };
+            PlanEntry { action: Action::Add, name, others: &[], expiry: None, tier: None, references };
         for write in plan.entry(&entry).1 {
             writer.card(&write).unwrap();
         }
@@ -104,7 +105,8 @@ fn start(config: &Settings) -> (Service, Stop, Arc<dyn Clock>) {
 fn listed_cards_are_sighted_once_across_a_restart() {
     let Some(kafka) = shared_kafka("first-light") else { return };
     let text = topics(&kafka);
-    let config = Settings::read(Some((std::path::Path::new("test.toml"), &text)), std::iter::empty()).unwrap();
+    let config =
+        Settings::read(Some((std::path::Path::new("test.toml"), &text)), std::iter::empty()).unwrap();
     import(&config, &(0..50).collect::<Vec<_>>());
     let send = |from: usize, to: usize| {
         let records: Vec<Outgoing> = (from..to)
