@@ -5,7 +5,9 @@ pub mod args;
 mod output;
 mod signals;
 
+mod demo;
 mod run;
+mod simulate;
 mod topics;
 
 use std::process::ExitCode;
@@ -43,6 +45,8 @@ pub fn main() -> ExitCode {
 fn dispatch(args: Args, output: &Output) -> Result<(), Stopped> {
     match &args.command {
         Command::Run(run) => run::run(&args, run),
+        Command::Demo(demo) => demo::run(&args, demo, output),
+        Command::Simulate(simulate) => simulate::run(&args, simulate, output),
         Command::Topics(topics) => topics::run(&args, topics, output),
         _ => Err(Stopped::new(exit::INTERNAL, "this command is being built")),
     }
