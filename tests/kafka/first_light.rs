@@ -74,8 +74,7 @@ fn import(config: &Settings, cards: &[usize]) {
     for card in cards {
         let pan = CardNumber::parse(card_number(*card).as_bytes()).unwrap();
         let name = CardName { key: "k1".parse().unwrap(), fingerprint: keys.of_number(0, &pan) };
-        let entry =
-            PlanEntry { name, others: &[], expiry: None, tier: None, references: Default::default() };
+        let entry = PlanEntry { name, others: &[], expiry: None, tier: None, references: Default::default() };
         for write in plan.entry(&entry).1 {
             writer.card(&write).unwrap();
         }
@@ -103,8 +102,15 @@ fn start(config: &Settings) -> (Service, Stop, Arc<dyn Clock>) {
 #[test]
 fn listed_cards_are_sighted_once_across_a_restart() {
     let Some(kafka) = shared_kafka("first-light") else { return };
+    cardwatch::telemetry::start_logs(
+        cardwatch::config::LogFormat::Text,
+        cardwatch::config::LogLevel::Debug,
+        0,
+    )
+    .unwrap();
     let text = topics(&kafka);
-    let config = Settings::read(Some((std::path::Path::new("test.toml"), &text)), std::iter::empty()).unwrap();
+    let config =
+        Settings::read(Some((std::path::Path::new("test.toml"), &text)), std::iter::empty()).unwrap();
     import(&config, &(0..50).collect::<Vec<_>>());
     let send = |from: usize, to: usize| {
         let records: Vec<Outgoing> = (from..to)
