@@ -4,6 +4,7 @@
 //! contract of their JSON form; [`card::CardNumber`] deliberately cannot be serialised or printed.
 
 pub mod card;
+pub mod expiry;
 pub mod money;
 pub mod time;
 pub mod vocabulary;

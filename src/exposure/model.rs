@@ -1,0 +1,285 @@
+//! A naive model of the list for the tests: sets of card numbers, folded from the start whenever asked.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::convert::Infallible;
+
+use proptest::prelude::*;
+
+use crate::domain::card::{Fingerprint, KeyId};
+use crate::domain::incident::{Details, Element, IncidentId, Period, WatchPeriod};
+use crate::domain::time::Timestamp;
+use crate::exposure::plan::{CardName, CardWrite, ImportPlan, ListedCard, Mode, PlanEntry};
+use crate::exposure::record::{CardTotals, Counts, IncidentRecord, ListKey, Mark};
+use crate::exposure::revision::Finish;
+
+pub(super) const CARDS: usize = 6;
+pub(super) const INCIDENTS: usize = 3;
+
+/// Something that happens to the list.
+#[derive(Debug, Clone)]
+pub(super) enum Op {
+    Import {
+        incident: usize,
+        mode: Mode,
+        /// Whether k2 is the primary key, and k1 the other.
+        second_key: bool,
+        list: Vec<usize>,
+        /// The import ends without a word after so many card records.
+        dies_after: Option<usize>,
+    },
+    Undo {
+        incident: usize,
+        pick: usize,
+    },
+    Close {
+        incident: usize,
+    },
+}
+
+/// Either lists of all modes under one key, or lists that add and withdraw under two. A replacing list does not
+/// know the other names of the cards that it lacks, so with two keys only the cards it names are exact.
+pub(super) fn ops(most: usize) -> impl Strategy<Value = Vec<Op>> {
+    let any_mode = prop_oneof![3 => Just(Mode::Add), 2 => Just(Mode::Withdraw), 2 => Just(Mode::Replace)];
+    let change = prop_oneof![3 => Just(Mode::Add), 2 => Just(Mode::Withdraw)];
+    prop_oneof![ops_of(most, any_mode, Just(false)), ops_of(most, change, any::<bool>())]
+}
+
+fn ops_of(
+    most: usize,
+    mode: impl Strategy<Value = Mode>,
+    second_key: impl Strategy<Value = bool>,
+) -> impl Strategy<Value = Vec<Op>> {
+    let list = prop::collection::vec(0..CARDS, 0..6);
+    let dies_after = prop::option::weighted(0.2, 0usize..4);
+    let import = (0..INCIDENTS, mode, second_key, list, dies_after).prop_map(
+        |(incident, mode, second_key, list, dies_after)| Op::Import {
+            incident,
+            mode,
+            second_key,
+            list,
+            dies_after,
+        },
+    );
+    let undo = (0..INCIDENTS, 0usize..8).prop_map(|(incident, pick)| Op::Undo { incident, pick });
+    let close = (0..INCIDENTS).prop_map(|incident| Op::Close { incident });
+    prop::collection::vec(prop_oneof![20 => import, 6 => undo, 1 => close], 1..most)
+}
+
+pub(super) fn key(n: usize) -> KeyId {
+    ["k1", "k2"][n].parse().unwrap()
+}
+
+/// All cards of one key collide in the first byte of their hash.
+pub(super) fn fingerprint(card: usize, key: usize) -> Fingerprint {
+    let mut bytes = [card as u8; 32];
+    bytes[0] = 7;
+    bytes[31] = key as u8;
+    Fingerprint(bytes)
+}
+
+pub(super) fn incident_id(n: usize) -> IncidentId {
+    // In another order than the indices.
+    format!("incident-{}", 9 - n).parse().unwrap()
+}
+
+fn details(revision: usize) -> Details {
+    Details {
+        name: format!("as of revision {revision}"),
+        party: "Shop KK".to_owned(),
+        time_zone: "Asia/Tokyo".to_owned(),
+        exposure: Period { from: "2017-04-09".parse().unwrap(), until: "2017-10-16".parse().unwrap() },
+        watch: WatchPeriod { from: None, until: None },
+        elements: vec![Element::Pan],
+    }
+}
+
+fn mark() -> Mark {
+    Mark { at: Timestamp(1_000), by: "ana".to_owned(), host: "h1".to_owned() }
+}
+
+/// What a revision did, as card numbers.
+#[derive(Debug, Clone)]
+struct Change {
+    number: u32,
+    added: BTreeSet<usize>,
+    withdrawn: BTreeSet<usize>,
+}
+
+/// For each card the incidents that show it, and for each open incident its revision in force.
+pub(super) type Shown = (BTreeMap<usize, BTreeSet<IncidentId>>, BTreeMap<IncidentId, u32>);
+
+/// One incident: the real records, and the changes in force as the naive model keeps them.
+#[derive(Debug, Clone)]
+pub(super) struct Incident {
+    pub(super) record: IncidentRecord,
+    pub(super) cards: HashMap<Fingerprint, ListedCard>,
+    open: bool,
+    changes: Vec<Change>,
+}
+
+impl Incident {
+    pub(super) fn listed(&self) -> BTreeSet<usize> {
+        let mut listed = BTreeSet::new();
+        for change in &self.changes {
+            listed.extend(&change.added);
+            listed.retain(|card| !change.withdrawn.contains(card));
+        }
+        listed
+    }
+}
+
+/// A record as it goes to the topic, and what shows once it is there.
+#[derive(Debug, Clone)]
+pub(super) struct Step {
+    pub(super) key: ListKey,
+    pub(super) value: Vec<u8>,
+    pub(super) shown: Shown,
+}
+
+/// What an import reported, and what the naive model says it should have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Report {
+    pub(super) counts: Counts,
+    pub(super) cards: CardTotals,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Model {
+    pub(super) incidents: Vec<Incident>,
+}
+
+impl Model {
+    pub(super) fn new() -> Model {
+        let incident = |n| Incident {
+            record: IncidentRecord::new(incident_id(n)),
+            cards: HashMap::new(),
+            open: true,
+            changes: Vec::new(),
+        };
+        Model { incidents: (0..INCIDENTS).map(incident).collect() }
+    }
+
+    pub(super) fn shown(&self) -> Shown {
+        let mut shown: Shown = Default::default();
+        for incident in self.incidents.iter().filter(|incident| incident.open) {
+            let id = &incident.record.id;
+            for card in incident.listed() {
+                shown.0.entry(card).or_default().insert(id.clone());
+            }
+            if let Some(last) = incident.changes.last() {
+                shown.1.insert(id.clone(), last.number);
+            }
+        }
+        shown
+    }
+
+    /// Does what an import, an undo or a close does; returns what it writes, and for a finished import what it
+    /// reported beside what it should have.
+    pub(super) fn perform(&mut self, op: &Op) -> (Vec<Step>, Option<(Report, Report)>) {
+        match op {
+            Op::Import { incident, mode, second_key, list, dies_after } => {
+                self.import(*incident, *mode, usize::from(*second_key), list, *dies_after)
+            }
+            Op::Undo { incident: n, pick } => {
+                let incident = &mut self.incidents[*n];
+                if let Some(change) = incident.changes.get(*pick).filter(|_| incident.open) {
+                    incident.record.undo(change.number, mark()).unwrap();
+                    incident.changes.remove(*pick);
+                }
+                (vec![self.incident_step(*n)], None)
+            }
+            Op::Close { incident: n } => {
+                let incident = &mut self.incidents[*n];
+                assert_eq!(incident.record.close(mark()).is_ok(), incident.open);
+                incident.open = false;
+                (vec![self.incident_step(*n)], None)
+            }
+        }
+    }
+
+    fn incident_step(&self, n: usize) -> Step {
+        let record = &self.incidents[n].record;
+        let key = ListKey::Incident(record.id.clone());
+        Step { key, value: record.to_json(), shown: self.shown() }
+    }
+
+    fn import(
+        &mut self,
+        n: usize,
+        mode: Mode,
+        primary: usize,
+        list: &[usize],
+        dies_after: Option<usize>,
+    ) -> (Vec<Step>, Option<(Report, Report)>) {
+        let incident = &mut self.incidents[n];
+        let claimed = incident.record.claim(details(incident.record.revisions.len() + 1), mark());
+        assert_eq!(claimed.is_ok(), incident.open);
+        let Ok(number) = claimed else { return (Vec::new(), None) };
+        let record = incident.record.clone();
+        let mut steps = vec![self.incident_step(n)];
+
+        let mut writes = Vec::new();
+        let mut plan = ImportPlan::new(&record, number, mode, self.incidents[n].cards.clone());
+        for card in list {
+            let name = |key_n| CardName { key: key(key_n), fingerprint: fingerprint(*card, key_n) };
+            let others = [name(1 - primary)];
+            let (expiry, tier, references) = Default::default();
+            writes.extend(
+                plan.entry(&PlanEntry { name: name(primary), others: &others, expiry, tier, references }).1,
+            );
+        }
+        let totals = plan.finish(|write| {
+            writes.push(write);
+            Ok::<(), Infallible>(())
+        });
+        let Ok(totals) = totals;
+
+        for write in writes.into_iter().take(dies_after.unwrap_or(usize::MAX)) {
+            steps.push(self.card_step(n, &write));
+        }
+        if dies_after.is_some() {
+            return (steps, None);
+        }
+        let incident = &mut self.incidents[n];
+        incident.record.finish(number, Finish { cards: Some(totals.cards), ..Finish::default() }).unwrap();
+        let (change, expected) = naive_import(number, mode, list, &incident.listed());
+        incident.changes.push(change);
+        steps.push(self.incident_step(n));
+        (steps, Some((Report { counts: totals.counts, cards: totals.cards }, expected)))
+    }
+
+    fn card_step(&mut self, n: usize, write: &CardWrite) -> Step {
+        let incident = &mut self.incidents[n];
+        let card = ListedCard { key: write.name.key.clone(), record: write.record.clone() };
+        incident.cards.insert(write.name.fingerprint, card);
+        let key = write.list_key(&incident.record.id);
+        Step { key, value: write.record.to_json(), shown: self.shown() }
+    }
+}
+
+fn naive_import(number: u32, mode: Mode, list: &[usize], before: &BTreeSet<usize>) -> (Change, Report) {
+    let named: BTreeSet<usize> = list.iter().copied().collect();
+    let mut change = Change { number, added: BTreeSet::new(), withdrawn: BTreeSet::new() };
+    match mode {
+        Mode::Add | Mode::Replace => change.added = named.difference(before).copied().collect(),
+        Mode::Withdraw => change.withdrawn = named.intersection(before).copied().collect(),
+    }
+    if mode == Mode::Replace {
+        change.withdrawn = before.difference(&named).copied().collect();
+    }
+    let named_before = named.intersection(before).count() as u64;
+    let withdraws = mode == Mode::Withdraw;
+    let counts = Counts {
+        read: list.len() as u64,
+        added: change.added.len() as u64,
+        already_there: if withdraws { 0 } else { named_before },
+        updated: 0,
+        withdrawn: change.withdrawn.len() as u64,
+        not_there: if withdraws { named.len() as u64 - named_before } else { 0 },
+        repeated: (list.len() - named.len()) as u64,
+        rejected: 0,
+    };
+    let after = before.len() + change.added.len() - change.withdrawn.len();
+    let cards = CardTotals { before: before.len() as u64, after: after as u64 };
+    (change, Report { counts, cards })
+}
