@@ -20,6 +20,7 @@ pub mod reaper;
 
 pub mod check;
 pub mod load;
+pub mod wire;
 
 pub mod broker;
 pub mod chaos;
