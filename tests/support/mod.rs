@@ -25,6 +25,7 @@ pub mod wire;
 pub mod broker;
 pub mod chaos;
 pub mod kafka;
+pub mod observe;
 pub mod program;
 pub mod records;
 
