@@ -9,7 +9,7 @@ use crate::tokens::{Kind, Token, after_closing, tokens, without_tests};
 /// the house in five because it is built in that order.
 pub const ROWS: [&[&str]; 11] = [
     &["domain"],
-    &["clock", "backoff", "stop", "secret", "fault"],
+    &["clock", "backoff", "stop", "secret", "fault", "health", "metrics"],
     &["codec", "exposure", "scoring", "origin", "simulation"],
     &["watch", "judge"],
     &["kafka", "webhook", "files", "http", "report"],
@@ -25,7 +25,7 @@ pub const ROWS: [&[&str]; 11] = [
 const PURE: [&str; 8] = ["domain", "codec", "exposure", "scoring", "origin", "simulation", "watch", "judge"];
 
 /// What such a room may not name.
-const IMPURE: [&str; 14] = [
+const IMPURE: [&str; 17] = [
     "std::fs",
     "std::net",
     "std::env",
@@ -39,7 +39,10 @@ const IMPURE: [&str; 14] = [
     "axum",
     "tracing",
     "rustix",
+    "prometheus",
     "crate::clock",
+    "crate::health",
+    "crate::metrics",
 ];
 
 /// Lines of a file: the aim, and what fails.
