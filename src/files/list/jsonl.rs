@@ -8,6 +8,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
+use crate::domain::card::CardKind;
 use crate::files::input::{Input, LineText, Lines};
 use crate::files::list::cells::{CARD, CHECK, Cells, EXPIRY, KEY, REFERENCES, Record, Records, TIER};
 use crate::files::list::{Column, ListError, ListSpec, RECORD_BYTES_MAX, RejectReason, sniff};
@@ -21,7 +22,7 @@ pub(super) struct JsonRecords {
 enum Field {
     Named(String),
     /// The card's field, by any usual name.
-    UsualCard(crate::domain::card::CardKind),
+    UsualCard(CardKind),
 }
 
 impl Field {
@@ -41,9 +42,10 @@ impl JsonRecords {
             Column::Number(number) => Field::Named(number.to_string()),
         };
         let mut fields = vec![(spec.card.as_ref().map_or(Field::UsualCard(spec.kind), named), CARD)];
-        fields.extend(
-            [("key", KEY), ("check", CHECK)].map(|(name, slot)| (Field::Named(name.to_owned()), slot)),
-        );
+        if spec.kind == CardKind::Fingerprint {
+            let own = [("key", KEY), ("check", CHECK)];
+            fields.extend(own.map(|(name, slot)| (Field::Named(name.to_owned()), slot)));
+        }
         let optional = [(&spec.expiry, EXPIRY), (&spec.tier, TIER)];
         fields.extend(optional.iter().filter_map(|(column, slot)| Some((named(column.as_ref()?), *slot))));
         let references = spec.references.iter().enumerate();

@@ -67,7 +67,7 @@ fn the_format_is_known_by_the_name_or_the_first_line() {
     check("list", &format!("\u{feff}\"Card Number\"\r\n\"{GOOD}\"\r\n"), &numbers(), &want_2);
     check("list", &format!("id;card_number;name\n7;{GOOD};x\n"), &numbers(), &want_2);
     check("list", &format!("id\tPAN\n7\t{GOOD}\n"), &numbers(), &want_2);
-    check("list", &format!("4242 4242-4242 4242\n"), &numbers(), &want_1);
+    check("list", "4242 4242-4242 4242\n", &numbers(), &want_1);
     check("list.txt", &format!("\n\n{GOOD}\n"), &numbers(), &[&*format!("3 {GOOD}")]);
     check("list", &format!("{{\"pan\":\"{GOOD}\"}}"), &numbers(), &want_1);
     check("list.ndjson", &format!("{{\"card\":{GOOD}}}"), &numbers(), &want_1);
@@ -169,6 +169,7 @@ fn json_lines_have_a_defined_result_each() {
         (format!("{{\"pan\":{GOOD}"), "rejected: not a JSON object"),
         (format!("[{GOOD}]"), "rejected: not a JSON object"),
         (GOOD.to_owned(), "rejected: not a JSON object"),
+        (format!("{{\"pan\":\"{GOOD}\",\"key\":{{}},\"check\":[]}}"), GOOD),
     ] {
         check("list.jsonl", &line, &numbers(), &[&*format!("1 {want}")]);
     }
