@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::domain::time::Timestamp;
 
 /// Tells the time. Lines hold one; pure rooms are handed the result.
-pub trait Clock: Send + Sync {
+pub trait Clock: Send + Sync + std::fmt::Debug {
     /// The wall clock.
     fn now(&self) -> Timestamp;
     /// A clock that never goes back, for deadlines and durations.

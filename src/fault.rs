@@ -68,6 +68,11 @@ mod enabled {
         }
     }
 
+    /// Whether a stop at this point is planned at all, so that the way to it may be prepared.
+    pub fn is_planned(line: &str, name: &str) -> bool {
+        plan().stops.contains_key(&format!("{line}/{name}"))
+    }
+
     /// Whether the broken variant `name` is switched on.
     pub fn broken(name: &str) -> bool {
         plan().broken.iter().any(|broken| broken == name)
@@ -75,7 +80,7 @@ mod enabled {
 }
 
 #[cfg(feature = "faults")]
-pub use enabled::{broken, point};
+pub use enabled::{broken, is_planned, point};
 
 /// Does nothing: this build has no faults.
 #[cfg(not(feature = "faults"))]
@@ -86,5 +91,12 @@ pub fn point(_line: &str, _name: &str) {}
 #[cfg(not(feature = "faults"))]
 #[inline(always)]
 pub fn broken(_name: &str) -> bool {
+    false
+}
+
+/// False: this build has no faults.
+#[cfg(not(feature = "faults"))]
+#[inline(always)]
+pub fn is_planned(_line: &str, _name: &str) -> bool {
     false
 }

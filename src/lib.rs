@@ -10,6 +10,8 @@ pub mod backoff;
 pub mod clock;
 pub mod domain;
 pub mod fault;
+pub mod health;
+pub mod metrics;
 pub mod secret;
 pub mod stop;
 

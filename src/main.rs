@@ -1,3 +1,7 @@
 //! The `cardwatch` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cardwatch::cli::main()
+}

@@ -64,6 +64,12 @@ impl Stop {
         slot.is_some()
     }
 
+    /// Waits for `timeout` whatever was asked: for the short steps of a drain.
+    pub fn wait_more(&self, timeout: Duration) {
+        let slot = self.slot();
+        drop(self.shared.1.wait_timeout_while(slot, timeout, |_| true));
+    }
+
     fn slot(&self) -> MutexGuard<'_, Option<Reason>> {
         self.shared.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

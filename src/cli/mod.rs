@@ -1,1 +1,61 @@
-//! The command line.
+//! The command line: its words are in [`args`], what they do is in a file per command.
+
+pub mod args;
+
+mod output;
+mod signals;
+
+mod run;
+mod topics;
+
+use std::process::ExitCode;
+
+use args::{Args, Command};
+
+use crate::app::librdkafka_version;
+use crate::config::{Settings, environment};
+use crate::exposure::fingerprint::Keyring;
+use crate::lines::start::Stopped;
+use crate::stop::exit;
+use output::Output;
+
+/// Runs the command line and says how to leave.
+pub fn main() -> ExitCode {
+    let version = args::version_text(&format!("librdkafka {}", librdkafka_version()));
+    let args = match args::parse(std::env::args_os(), version) {
+        Ok(args) => args,
+        Err(error) => {
+            // A closed pipe is the reader's choice.
+            let _ = error.print();
+            return ExitCode::from(args::exit_code(&error));
+        }
+    };
+    let output = Output::new(args.format);
+    match dispatch(args, &output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(stopped) => {
+            output.error(&stopped.message);
+            ExitCode::from(stopped.code)
+        }
+    }
+}
+
+fn dispatch(args: Args, output: &Output) -> Result<(), Stopped> {
+    match &args.command {
+        Command::Run(run) => run::run(&args, run),
+        Command::Topics(topics) => topics::run(&args, topics, output),
+        _ => Err(Stopped::new(exit::INTERNAL, "this command is being built")),
+    }
+}
+
+/// The settings of the command line's configuration file and the environment.
+fn settings(args: &Args) -> Result<Settings, Stopped> {
+    Settings::load(args.config.as_deref(), environment())
+        .map_err(|problems| Stopped::new(exit::CONFIG, problems.to_string()))
+}
+
+/// The keyring of the settings' key directory.
+fn keyring(settings: &Settings) -> Result<Keyring, Stopped> {
+    let _ = settings;
+    Err(Stopped::new(exit::CONFIG, "no keys yet"))
+}

@@ -1,1 +1,197 @@
 //! Configuration: every key, its default, its check.
+//!
+//! A key is declared once ([`sections`], [`mapping`]); reading it, the variable that overrides it and its
+//! lines in `config/reference.toml` follow. Every mistake is reported at once, with its place and with
+//! what to write instead, and without the value that was written.
+//!
+//! This is the only room that reads the environment.
+
+mod agree;
+mod kafka;
+pub mod mapping;
+mod problem;
+mod reader;
+mod reference;
+mod section;
+mod sections;
+mod shape;
+
+use std::path::Path;
+
+pub use kafka::Properties;
+pub use mapping::{AmountUnit, MappingSettings, ReferencePointers, TimeFormat};
+pub use problem::{Place, Problem, Problems};
+pub use reference::reference;
+pub use sections::{
+    Alerts, Card, DeadLetters, History, Http, Instance, Keys, Line, Lines, Log, LogFormat, LogLevel, Payload,
+    Refresh, Score, Sight, Start, Topics,
+};
+
+use crate::domain::card::CardKind;
+use reader::Reader;
+use section::Section;
+
+/// The whole configuration, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Where the Kafka cluster is.
+    pub kafka: Kafka,
+    /// The topics.
+    pub topics: Topics,
+    /// The stream of transactions.
+    pub input: Input,
+    /// Where its fields are.
+    pub mapping: MappingSettings,
+    /// Where references are in a transaction.
+    pub references: ReferencePointers,
+    /// The keys of fingerprints.
+    pub keys: Keys,
+    /// What tells this process from others.
+    pub instance: Instance,
+    /// Which lines run.
+    pub lines: Lines,
+    /// Recognising cards.
+    pub sight: Sight,
+    /// Judging sightings.
+    pub score: Score,
+    /// Keeping the list in memory.
+    pub refresh: Refresh,
+    /// What is remembered of a card.
+    pub history: History,
+    /// When a sighting becomes an alert.
+    pub alerts: Alerts,
+    /// Unreadable records.
+    pub dead_letters: DeadLetters,
+    /// Metrics and health.
+    pub http: Http,
+    /// Logs.
+    pub log: Log,
+}
+
+/// Where the Kafka cluster is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kafka {
+    /// The brokers to ask first, `HOST:PORT` separated by commas.
+    pub bootstrap_servers: String,
+    /// Properties of the client, secrets among them.
+    pub properties: Properties,
+}
+
+/// The stream of transactions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Input {
+    /// The topic.
+    pub topic: String,
+    /// Where reading starts where the group has no committed offset; `None` refuses to guess.
+    pub start: Option<Start>,
+    /// The card field.
+    pub card: Card,
+}
+
+impl Settings {
+    /// Reads the file at `path`, or nothing but defaults without one, and the variables `CARDWATCH_…`
+    /// among `variables`, which win.
+    ///
+    /// # Errors
+    /// Every mistake there is.
+    pub fn load(
+        path: Option<&Path>,
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> Result<Settings, Problems> {
+        let Some(path) = path else {
+            return Settings::read(None, variables);
+        };
+        match std::fs::read_to_string(path) {
+            Ok(text) => Settings::read(Some((path, &text)), variables),
+            Err(error) => Err(Problems(vec![Problem {
+                place: Place::File(path.to_owned()),
+                key: String::new(),
+                message: format!("cannot be read: {error}"),
+                advice: "the path of a configuration file, such as config/cardwatch.toml".to_owned(),
+            }])),
+        }
+    }
+
+    /// [`Settings::load`] with the text of the file at hand.
+    ///
+    /// # Errors
+    /// Every mistake there is.
+    pub fn read(
+        file: Option<(&Path, &str)>,
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> Result<Settings, Problems> {
+        let mut reader = Reader::new(file, variables);
+        let settings = Settings::read_sections(&mut reader).map(|mut settings| {
+            agree::derive(&mut settings, &mut reader);
+            agree::check(&settings, &mut reader);
+            settings
+        });
+        let problems = reader.finish();
+        match settings {
+            Some(settings) if problems.is_empty() => Ok(settings),
+            _ => Err(Problems(problems)),
+        }
+    }
+
+    fn read_sections(reader: &mut Reader<'_>) -> Option<Settings> {
+        let kafka = sections::Brokers::read(reader);
+        let properties = Properties::read(reader);
+        let topics = Topics::read(reader);
+        let input = sections::InputTopic::read(reader);
+        let card = Card::read(reader);
+        let mapping = MappingSettings::read(reader);
+        let references = ReferencePointers::read(reader);
+        let keys = Keys::read(reader);
+        let instance = Instance::read(reader);
+        let lines = Lines::read(reader);
+        let sight = Sight::read(reader);
+        let score = Score::read(reader);
+        let refresh = Refresh::read(reader);
+        let history = History::read(reader);
+        let alerts = Alerts::read(reader);
+        let dead_letters = DeadLetters::read(reader);
+        let http = Http::read(reader);
+        let log = Log::read(reader);
+        let input = input?;
+        Some(Settings {
+            kafka: Kafka { bootstrap_servers: kafka?.bootstrap_servers, properties: properties? },
+            topics: topics?,
+            input: Input { topic: input.topic, start: input.start, card: card? },
+            mapping: mapping?,
+            references: references?,
+            keys: keys?,
+            instance: instance?,
+            lines: lines?,
+            sight: sight?,
+            score: score?,
+            refresh: refresh?,
+            history: history?,
+            alerts: alerts?,
+            dead_letters: dead_letters?,
+            http: http?,
+            log: log?,
+        })
+    }
+
+    /// What a dead letter keeps: as set, or by what the card field holds.
+    pub fn dead_letter_payload(&self) -> Payload {
+        self.dead_letters.payload.unwrap_or(match self.input.card.kind {
+            CardKind::Token => Payload::Original,
+            CardKind::Number | CardKind::Fingerprint => Payload::Omit,
+        })
+    }
+
+    /// What is allowed and should be known, for `cardwatch check`: sentences that begin with the key.
+    pub fn remarks(&self) -> Vec<String> {
+        agree::remarks(self)
+    }
+}
+
+/// The process's environment, as far as it is text. A variable that is not is left out.
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+#[cfg(test)]
+mod tests;

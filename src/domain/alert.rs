@@ -92,6 +92,20 @@ pub enum Severity {
     High,
 }
 
+impl Severity {
+    /// Every word, the lowest first.
+    pub const WORDS: [&'static str; 3] = ["low", "medium", "high"];
+
+    /// The word of this severity.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Severity::Low => "low",
+            Severity::Medium => "medium",
+            Severity::High => "high",
+        }
+    }
+}
+
 /// One rule that held.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reason {

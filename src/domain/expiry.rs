@@ -30,6 +30,20 @@ impl ExpiryDate {
         }
     }
 
+    /// Reads the four digits `YYMM` of ISO 8583 field 14 and of the magnetic stripe: in a transaction they
+    /// mean nothing else, in a list made by people they might be `MMYY`.
+    ///
+    /// # Errors
+    /// When the text is not four digits or no month.
+    pub fn parse_yymm(text: &str) -> Result<ExpiryDate, ExpiryDateError> {
+        if text.len() != 4 || !text.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(ExpiryDateError);
+        }
+        let (year, month) = text.split_at(2);
+        let year: u16 = year.parse().map_err(|_| ExpiryDateError)?;
+        ExpiryDate::new(2000 + year, month.parse().map_err(|_| ExpiryDateError)?)
+    }
+
     /// The year, 2000 to 2099.
     pub fn year(self) -> u16 {
         self.year
@@ -103,5 +117,9 @@ mod tests {
         }
         assert_eq!(september.to_string(), "2027-09");
         assert!(september < "01/28".parse().unwrap());
+        assert_eq!(ExpiryDate::parse_yymm("2709"), Ok(september));
+        for text in ["0927", "2713", "270", "27-9", ""] {
+            assert_ne!(ExpiryDate::parse_yymm(text), Ok(september), "{text}");
+        }
     }
 }

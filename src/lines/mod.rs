@@ -1,1 +1,21 @@
 //! The lines join the core to the edges: refresh, sight, score.
+//!
+//! A transaction's way: [`sight`] recognises it under the set that [`refresh`] keeps current and writes a
+//! sighting; [`score`] judges the sighting with the card's history and writes alert and history. Both
+//! run on the same loop, [`pump`].
+
+pub mod refresh;
+pub mod sight;
+
+pub mod score;
+
+pub mod pump;
+
+mod aborts;
+pub mod dead;
+pub mod import;
+pub mod lookout;
+pub mod mark;
+pub mod pulse;
+pub mod restore;
+pub mod start;

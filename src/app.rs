@@ -1,1 +1,0 @@
-//! Builds every room, starts the lines and owns the order of stopping.

@@ -1,0 +1,183 @@
+//! Builds every room, starts the lines and owns the order of stopping.
+//!
+//! Start: topics checked, transactions of every worker slot brought to an end, the list's reader, then the
+//! workers. Stop: everybody is asked at once; workers commit what is open and leave their groups; whatever
+//! still blocks after five seconds is left behind, and the next start resolves it.
+
+mod keys;
+pub mod mapping;
+pub mod plan;
+pub mod settings;
+pub mod topics;
+mod workers;
+
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use prometheus::Registry;
+
+pub use plan::{Plan, TopicCheck};
+
+use crate::clock::Clock;
+use crate::exposure::set::ExposureSet;
+use crate::health::Health;
+use crate::judge::Judge;
+use crate::kafka::probe::Probe;
+use crate::lines::lookout::{Lookout, Watched};
+use crate::lines::refresh::{Exposed, Refresh};
+use crate::lines::score::SharedJudge;
+use crate::lines::start::Stopped;
+use crate::metrics::{self, LoopFamilies, RefreshMetrics};
+use crate::stop::{Stop, exit};
+
+/// How long stopping may take before the process ends whatever blocks.
+pub const STOP_TIMEOUT: Duration = Duration::from_millis(4_500);
+
+/// What every room is handed.
+#[derive(Clone, Debug)]
+pub(crate) struct Common {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) probe: Probe,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) stop: Stop,
+    pub(crate) health: Health,
+    pub(crate) registry: Registry,
+    pub(crate) families: LoopFamilies,
+}
+
+/// The running service.
+#[derive(Debug)]
+pub struct Service {
+    threads: Vec<JoinHandle<()>>,
+    judge: SharedJudge,
+    stop: Stop,
+}
+
+impl Service {
+    /// Starts everything the plan says.
+    ///
+    /// # Errors
+    /// When the cluster is not reached, a topic is not as it must be, or a client cannot be made.
+    pub fn start(
+        plan: Plan,
+        clock: Arc<dyn Clock>,
+        stop: Stop,
+        health: Health,
+        registry: Registry,
+    ) -> Result<Service, Stopped> {
+        let fault = |error: &dyn std::fmt::Display| Stopped::new(exit::INTERNAL, error.to_string());
+        let probe = Probe::new(&plan.cluster).map_err(|error| {
+            Stopped::new(exit::CONFIG, format!("the Kafka client refuses its settings: {error}"))
+        })?;
+        topics::check_at_start(&plan, &probe)?;
+        metrics::build_info(&registry, env!("CARGO_PKG_VERSION"), &librdkafka_version())
+            .map_err(|error| fault(&error))?;
+        let families = LoopFamilies::new(&registry).map_err(|error| fault(&error))?;
+        let judge: SharedJudge = Arc::new(Mutex::new(Arc::new(plan.judge.clone())));
+        let common = Common { plan: Arc::new(plan), probe, clock, stop, health, registry, families };
+        let mut service = Service { threads: Vec::new(), judge, stop: common.stop.clone() };
+        workers::sweep_slots(&common)?;
+        let mut watched = Vec::new();
+        if common.plan.sight {
+            watched.push(service.start_sight(&common)?);
+        }
+        if common.plan.score {
+            watched.push(service.start_score(&common)?);
+        }
+        service.start_lookout(&common, watched);
+        Ok(service)
+    }
+
+    fn start_sight(&mut self, common: &Common) -> Result<Watched, Stopped> {
+        let keyring = common.plan.keyring.clone().ok_or_else(|| {
+            Stopped::new(
+                exit::CONFIG,
+                "sight needs the keys of fingerprints; make one with `cardwatch key new`",
+            )
+        })?;
+        let (set, writer) = ExposureSet::new(&keyring.ids());
+        let exposed = Arc::new(Exposed::new(set));
+        let metrics = RefreshMetrics::new(&common.registry)
+            .map_err(|error| Stopped::new(exit::INTERNAL, error.to_string()))?;
+        let refresh = Refresh {
+            cluster: common.plan.cluster.clone(),
+            probe: common.probe.clone(),
+            group: common.plan.group("sight"),
+            topic: common.plan.topics.exposures.clone(),
+            alarm_after: common.plan.alarm_after,
+            exposed: Arc::clone(&exposed),
+            ready: common.health.condition("exposures", "the list is being read"),
+            keys_ready: common.health.condition("keys", "the list is being read"),
+            metrics,
+            clock: Arc::clone(&common.clock),
+            stop: common.stop.clone(),
+        };
+        let ring = keyring.clone();
+        self.spawn("refresh", &common.stop, move || refresh.run(writer, &|view| keys::check(view, &ring)));
+        let (pumps, watched) = workers::sight(common, &keyring, &exposed)?;
+        for (name, mut pump) in pumps {
+            self.spawn(&name, &common.stop, move || pump.run());
+        }
+        Ok(watched)
+    }
+
+    fn start_score(&mut self, common: &Common) -> Result<Watched, Stopped> {
+        let (pumps, watched) = workers::score(common, &self.judge)?;
+        for (name, mut pump) in pumps {
+            self.spawn(&name, &common.stop, move || pump.run());
+        }
+        Ok(watched)
+    }
+
+    fn start_lookout(&mut self, common: &Common, lines: Vec<Watched>) {
+        let lookout = Lookout {
+            lines,
+            probe: common.probe.clone(),
+            clock: Arc::clone(&common.clock),
+            stop: common.stop.clone(),
+        };
+        self.spawn("lookout", &common.stop, move || lookout.run());
+    }
+
+    fn spawn(&mut self, name: &str, stop: &Stop, run: impl FnOnce() -> Result<(), Stopped> + Send + 'static) {
+        let stop = stop.clone();
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn({
+            let (name, stop) = (name.to_owned(), stop.clone());
+            move || match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
+                Ok(Ok(())) => tracing::debug!(thread = name, "ended"),
+                Ok(Err(stopped)) => stop.fail(stopped.code, stopped.message),
+                // The panic hook has said where; what it said is not repeated.
+                Err(_) => stop.fail(exit::INTERNAL, format!("{name} panicked; this is a fault of cardwatch")),
+            }
+        });
+        match thread {
+            Ok(thread) => self.threads.push(thread),
+            Err(error) => stop.fail(exit::INTERNAL, format!("no thread for {name}: {error}")),
+        }
+    }
+
+    /// Replaces the judge from the next batch on.
+    pub fn set_judge(&self, judge: Judge) {
+        *self.judge.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(judge);
+    }
+
+    /// Asks everybody to stop and waits until they have, up to [`STOP_TIMEOUT`]. False when somebody is
+    /// still at it: the process may end all the same, the next start resolves what is open.
+    pub fn finish(self, clock: &dyn Clock) -> bool {
+        self.stop.ask(crate::stop::Reason::Asked);
+        let deadline = clock.instant() + STOP_TIMEOUT;
+        while self.threads.iter().any(|thread| !thread.is_finished()) {
+            if clock.instant() >= deadline {
+                return false;
+            }
+            self.stop.wait_more(Duration::from_millis(5));
+        }
+        true
+    }
+}
+
+/// The version of the client library.
+pub fn librdkafka_version() -> String {
+    rdkafka::util::get_rdkafka_version().1
+}

@@ -1,0 +1,81 @@
+//! Which topics the service needs, and whether they are there.
+
+use super::plan::{Names, Plan, TopicCheck};
+use crate::kafka::probe::Probe;
+use crate::kafka::topics::{Checked, Role, Topics, TopicsError, Wanted};
+use crate::lines::start::Stopped;
+use crate::stop::exit;
+
+/// The topics that must exist. `partitions` is the number of the sightings', histories' and alerts'.
+pub fn wanted(names: &Names, partitions: Option<i32>) -> Vec<Wanted> {
+    let want = |role, name: &str, partitions| Wanted { role, name: name.to_owned(), partitions };
+    vec![
+        want(Role::Input, &names.input, None),
+        want(Role::Exposures, &names.exposures, Some(1)),
+        want(Role::Sightings, &names.sightings, partitions),
+        want(Role::CardHistory, &names.card_history, partitions),
+        want(Role::Alerts, &names.alerts, partitions),
+        want(Role::DeadLetters, &names.dead_letters, None),
+    ]
+}
+
+/// The number of partitions of the sightings topic as it is; histories and alerts must have as many.
+///
+/// # Errors
+/// When the cluster does not answer or the topic does not exist.
+pub fn sightings_partitions(names: &Names, probe: &Probe) -> Result<i32, Stopped> {
+    match probe.partitions(&names.sightings) {
+        Ok(Some(partitions)) => Ok(partitions),
+        Ok(None) => Err(Stopped::new(
+            exit::CONFIG,
+            format!("topic {} does not exist; make it with `cardwatch topics --create`", names.sightings),
+        )),
+        Err(error) => Err(unreachable(&error)),
+    }
+}
+
+/// Checks what the plan's lines need before anything starts.
+///
+/// # Errors
+/// Every fault at once, with the command that makes it right.
+pub(super) fn check_at_start(plan: &Plan, probe: &Probe) -> Result<(), Stopped> {
+    if plan.topic_check == TopicCheck::Skip {
+        return Ok(());
+    }
+    let topics = Topics::new(&plan.cluster, probe.clone()).map_err(|error| stopped(&error))?;
+    let partitions = probe.partitions(&plan.topics.sightings).map_err(|error| unreachable(&error))?;
+    let needed = wanted(&plan.topics, partitions).into_iter().filter(|wanted| match wanted.role {
+        Role::Input | Role::Exposures => plan.sight,
+        Role::CardHistory | Role::Alerts => plan.score,
+        Role::Sightings | Role::DeadLetters => true,
+    });
+    let needed: Vec<Wanted> = needed.collect();
+    let faults = faults(&topics.check(&needed).map_err(|error| stopped(&error))?);
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let advice =
+        "`cardwatch topics` shows all of them, `cardwatch topics --create` makes those that are missing";
+    Err(Stopped::new(exit::CONFIG, format!("{}; {advice}", faults.join("; "))))
+}
+
+/// What is wrong with the topics, in words.
+pub fn faults(checked: &[Checked]) -> Vec<String> {
+    let faulty = checked.iter().filter(|checked| !checked.faults.is_empty());
+    faulty.map(|checked| format!("topic {} {}", checked.wanted.name, checked.faults.join(" and "))).collect()
+}
+
+/// A failure to look at topics, as an end of the start.
+pub fn stopped(error: &TopicsError) -> Stopped {
+    Stopped::new(
+        exit::UNAVAILABLE,
+        format!("the topics could not be looked at: {error}; is the cluster reachable?"),
+    )
+}
+
+fn unreachable(error: &dyn std::fmt::Display) -> Stopped {
+    Stopped::new(
+        exit::UNAVAILABLE,
+        format!("the Kafka cluster was not reached ({error}); is kafka.bootstrap_servers right?"),
+    )
+}

@@ -1,0 +1,197 @@
+//! Builds the workers of each line.
+
+use std::sync::Arc;
+
+use super::Common;
+use super::plan::Crew;
+use super::topics::sightings_partitions;
+use crate::codec::dead::DeadReason;
+use crate::domain::alert::Severity;
+use crate::exposure::fingerprint::{Fingerprinter, Keyring};
+use crate::kafka::consumer::GroupConsumer;
+use crate::kafka::producer::TransactionalProducer;
+use crate::lines::dead::Undertaker;
+use crate::lines::lookout::{Standings, Watched};
+use crate::lines::pulse::Pulse;
+use crate::lines::pump::{Line, Parts, Pump};
+use crate::lines::refresh::Exposed;
+use crate::lines::restore::Restorer;
+use crate::lines::score::{Score, ScoreState, ScoreTopics, SharedJudge};
+use crate::lines::sight::{Sight, SightState};
+use crate::lines::start::{First, Starts, Stopped};
+use crate::metrics::{LoopMetrics, ScoreMetrics, SightMetrics};
+use crate::scoring::signals::Signal;
+use crate::stop::exit;
+use crate::watch::Watch;
+
+/// Named workers, ready to run.
+pub(super) type Pumps<L> = Vec<(String, Pump<L>)>;
+
+/// Takes over every slot that no worker of this run will use, so that what an earlier run with more
+/// workers left open is ended now and not when it times out.
+pub(super) fn sweep_slots(common: &Common) -> Result<(), Stopped> {
+    let lines = [
+        ("sight", common.plan.sight, common.plan.sight_crew),
+        ("score", common.plan.score, common.plan.score_crew),
+    ];
+    for (line, runs, crew) in lines {
+        if runs {
+            for worker in crew.workers..crew.workers_max {
+                producer(common, line, worker)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn sight(
+    common: &Common,
+    keyring: &Keyring,
+    exposed: &Arc<Exposed>,
+) -> Result<(Pumps<Sight>, Watched), Stopped> {
+    let plan = &common.plan;
+    let loop_metrics = loop_metrics(common, Sight::NAME);
+    let metrics = SightMetrics::new(&common.registry).map_err(|error| fault(&error))?;
+    let watch = Watch::new(plan.mapping.clone(), Fingerprinter::new(keyring), env!("CARGO_PKG_VERSION"));
+    let standings = Standings::default();
+    let mut pumps = Vec::new();
+    for worker in 0..plan.sight_crew.workers {
+        let name = format!("sight-{worker}");
+        let line = Sight {
+            watch: watch.clone(),
+            exposed: Arc::clone(exposed),
+            topic: plan.topics.input.clone(),
+            sightings: plan.topics.sightings.clone(),
+            undertaker: undertaker(common, Some(keyring), &loop_metrics),
+            loop_metrics: loop_metrics.clone(),
+            metrics: metrics.clone(),
+            pulse: Pulse::new(&name, &common.health, loop_metrics.clone(), Arc::clone(&common.clock)),
+            clock: Arc::clone(&common.clock),
+            state: SightState::default(),
+        };
+        let parts =
+            parts::<Sight>(common, &plan.topics.input, plan.first, plan.sight_crew, worker, &standings)?;
+        pumps.push((name, Pump::new(line, parts)));
+    }
+    let watched = Watched {
+        topic: plan.topics.input.clone(),
+        standings,
+        metrics: loop_metrics,
+        fixed_partitions: None,
+    };
+    Ok((pumps, watched))
+}
+
+pub(super) fn score(common: &Common, judge: &SharedJudge) -> Result<(Pumps<Score>, Watched), Stopped> {
+    let plan = &common.plan;
+    let partitions = match plan.partitions {
+        Some(partitions) => partitions,
+        None => sightings_partitions(&plan.topics, &common.probe)?,
+    };
+    let loop_metrics = loop_metrics(common, Score::NAME);
+    let rules: Vec<&str> = plan.judge.rules().rules().iter().map(|rule| rule.name()).collect();
+    let signals: Vec<&str> = Signal::ALL.iter().map(|signal| signal.name()).collect();
+    let metrics = ScoreMetrics::new(&common.registry, &Severity::WORDS, &rules, &signals)
+        .map_err(|error| fault(&error))?;
+    let restorer = Restorer {
+        cluster: plan.cluster.clone(),
+        probe: common.probe.clone(),
+        group: plan.group(Score::NAME),
+        topic: plan.topics.card_history.clone(),
+        partitions,
+        stall: plan.restore_timeout,
+        clock: Arc::clone(&common.clock),
+        stop: common.stop.clone(),
+    };
+    let standings = Standings::default();
+    let mut pumps = Vec::new();
+    for worker in 0..plan.score_crew.workers {
+        let name = format!("score-{worker}");
+        let line = Score {
+            judge: Arc::clone(judge),
+            topics: ScoreTopics {
+                sightings: plan.topics.sightings.clone(),
+                alerts: plan.topics.alerts.clone(),
+                card_history: plan.topics.card_history.clone(),
+            },
+            restorer: restorer.clone(),
+            undertaker: undertaker(common, None, &loop_metrics),
+            loop_metrics: loop_metrics.clone(),
+            metrics: metrics.clone(),
+            pulse: Pulse::new(&name, &common.health, loop_metrics.clone(), Arc::clone(&common.clock)),
+            clock: Arc::clone(&common.clock),
+            state: ScoreState::default(),
+        };
+        let topic = &plan.topics.sightings;
+        let parts = parts::<Score>(common, topic, First::Earliest, plan.score_crew, worker, &standings)?;
+        pumps.push((name, Pump::new(line, parts)));
+    }
+    let watched = Watched {
+        topic: plan.topics.sightings.clone(),
+        standings,
+        metrics: loop_metrics,
+        fixed_partitions: Some(partitions),
+    };
+    Ok((pumps, watched))
+}
+
+fn loop_metrics(common: &Common, line: &'static str) -> LoopMetrics {
+    let reasons: Vec<&'static str> = DeadReason::ALL.iter().map(|reason| reason.as_str()).collect();
+    common.families.of(line, &reasons)
+}
+
+fn undertaker(common: &Common, keyring: Option<&Keyring>, metrics: &LoopMetrics) -> Undertaker {
+    let digest = keyring.map(|keyring| {
+        let fingerprinter = Fingerprinter::new(keyring);
+        let digest = move |bytes: &[u8]| fingerprinter.digest(bytes);
+        Arc::new(digest) as crate::lines::dead::Digest
+    });
+    let plan = &common.plan;
+    let topic = plan.topics.dead_letters.clone();
+    Undertaker::new(topic, plan.payload, digest, plan.stop_at, metrics.clone())
+}
+
+fn parts<L: Line>(
+    common: &Common,
+    topic: &str,
+    first: First,
+    crew: Crew,
+    worker: usize,
+    standings: &Standings,
+) -> Result<Parts, Stopped> {
+    let group = common.plan.group(L::NAME);
+    let producer = producer(common, L::NAME, worker)?;
+    let consumer = GroupConsumer::join(&common.plan.cluster, &group, topic).map_err(|error| {
+        Stopped::new(exit::CONFIG, format!("the Kafka client refuses its settings: {error}"))
+    })?;
+    let starts = Starts {
+        lookup: consumer.lookup(),
+        probe: common.probe.clone(),
+        topic: topic.to_owned(),
+        group,
+        first,
+        stop: common.stop.clone(),
+    };
+    Ok(Parts {
+        consumer,
+        producer,
+        starts,
+        standings: standings.clone(),
+        pace: crew.pace,
+        clock: Arc::clone(&common.clock),
+        stop: common.stop.clone(),
+    })
+}
+
+fn producer(common: &Common, line: &'static str, worker: usize) -> Result<TransactionalProducer, Stopped> {
+    let id = common.plan.transactional_id(line, worker);
+    TransactionalProducer::start(&common.plan.cluster, &id, line, Arc::clone(&common.clock)).map_err(
+        |error| {
+            Stopped::new(exit::UNAVAILABLE, format!("transactional id {id} could not be taken over: {error}"))
+        },
+    )
+}
+
+fn fault(error: &dyn std::fmt::Display) -> Stopped {
+    Stopped::new(exit::INTERNAL, error.to_string())
+}

@@ -1,0 +1,127 @@
+//! The words of the command line. What they do is in the files beside this one.
+
+mod incident;
+mod list;
+mod work;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+pub use incident::{
+    ChangeArgs, CloseArgs, DetailArgs, IncidentCommand, ListIncidentsArgs, OpenArgs, ReviseArgs, ShowArgs,
+};
+pub use list::{CardKindArg, ListArgs, ListFormat, ReferenceColumn, ReferenceColumnError, Source};
+pub use work::{
+    BacktestArgs, CheckArgs, DemoArgs, FingerprintArgs, KeyCommand, RunArgs, SimulateArgs, TopicsArgs,
+};
+
+use crate::stop::exit;
+
+/// Watches transactions on cards that are known to have leaked.
+#[derive(Debug, Clone, PartialEq, Parser)]
+#[command(name = "cardwatch", max_term_width = 100)]
+#[command(after_help = "\
+Examples:
+  cardwatch demo                                   see it work, without a server
+  cardwatch check --config cardwatch.toml          every mistake of a configuration at once
+  cardwatch topics --create                        make the topics it needs
+  cardwatch run --config cardwatch.toml            the service
+
+Exit codes: 0 done, 64 wrong usage, 65 wrong data, 69 a service is not there,
+70 a fault of cardwatch itself, 78 wrong configuration.")]
+pub struct Args {
+    /// The configuration file; without it every key has its default.
+    #[arg(long, short, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// How results are printed.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+
+    /// Log more; twice for everything.
+    #[arg(long, short, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// Tables for people.
+    #[default]
+    Text,
+    /// JSON for programs.
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Subcommand)]
+pub enum Command {
+    /// Run the whole thing in one process, without a server: see it work within a minute.
+    Demo(DemoArgs),
+    /// Run the service.
+    Run(RunArgs),
+    /// Report every mistake of the configuration at once.
+    Check(CheckArgs),
+    /// Say what topics must exist and what does; make those that are missing.
+    Topics(TopicsArgs),
+    /// Make, list and retire the keys that fingerprints are made with.
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Turn a list of card numbers into a list of fingerprints, where the key lives.
+    Fingerprint(FingerprintArgs),
+    /// Open, revise, close and look at incidents.
+    #[command(subcommand)]
+    Incident(IncidentCommand),
+    /// Judge labelled history: precision, recall, false alarms per catch.
+    Backtest(BacktestArgs),
+    /// Make a world of cards, merchants, thieves and a breach, with the truth about it.
+    Simulate(SimulateArgs),
+}
+
+/// The cargo features that this binary was built with.
+pub fn features() -> &'static str {
+    if cfg!(feature = "faults") { "faults" } else { "none" }
+}
+
+/// What `--version` prints after the program's name: its version, then `libraries` (such as
+/// "librdkafka 2.12.1") and the features built in.
+pub fn version_text(libraries: &str) -> String {
+    format!("{}\n{libraries}\nfeatures: {}", env!("CARGO_PKG_VERSION"), features())
+}
+
+/// Reads the command line, the program's name first. `version` is what `--version` prints.
+///
+/// # Errors
+/// Wrong usage, and also what is no mistake: `--help` and `--version`. [`exit_code`] tells them apart;
+/// `error.print()` writes each where it belongs.
+pub fn parse<I, T>(words: I, version: String) -> Result<Args, clap::Error>
+where
+    I: IntoIterator<Item = T>,
+    T: Into<OsString> + Clone,
+{
+    let version: &'static str = version.leak();
+    let command = Args::command().version(version);
+    let matches = command.try_get_matches_from(words)?;
+    let args = Args::from_arg_matches(&matches)?;
+    if let Command::Incident(IncidentCommand::Revise(revise)) = &args.command
+        && (&revise.add, &revise.withdraw) == (&Some(Source::Stdin), &Some(Source::Stdin))
+    {
+        let message = "standard input can be only one of --add and --withdraw";
+        return Err(Args::command().error(clap::error::ErrorKind::ArgumentConflict, message));
+    }
+    Ok(args)
+}
+
+/// The code to leave with: 0 after help and version, otherwise 64.
+pub fn exit_code(error: &clap::Error) -> u8 {
+    if error.use_stderr() { exit::USAGE } else { 0 }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! The commands beside `incident` on the command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::list::{ListArgs, Source};
+use crate::config::Line;
+use crate::domain::card::KeyId;
+use crate::domain::time::Timestamp;
+
+/// `cardwatch demo`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = "\
+Examples:
+  cardwatch demo
+  cardwatch demo --seconds 60 --seed 7
+  cardwatch --format json demo | tail -n 1        the summary as one JSON object")]
+pub struct DemoArgs {
+    /// How long it runs.
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(5..=3600))]
+    pub seconds: u64,
+
+    /// The seed of the simulated world; without it a new one each time.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    /// Where to show metrics and health; port 0 takes any that is free.
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:0")]
+    pub http: SocketAddr,
+}
+
+/// `cardwatch run`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = "\
+Examples:
+  cardwatch run --config cardwatch.toml
+  cardwatch run --config cardwatch.toml --lines score     a process that never opens the key
+
+SIGTERM and SIGINT drain and leave within 5 seconds; SIGHUP reads the rules anew.")]
+pub struct RunArgs {
+    /// The lines to run, in place of lines.enabled.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = line)]
+    pub lines: Option<Vec<Line>>,
+
+    /// Go on although a range of the input is lost; WHO answers for it, and is written down.
+    #[arg(long, value_name = "WHO")]
+    pub accept_gap: Option<String>,
+}
+
+/// `cardwatch check`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = "\
+Examples:
+  cardwatch check --config cardwatch.toml
+  cardwatch --format json check --config cardwatch.toml")]
+pub struct CheckArgs {}
+
+/// `cardwatch topics`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = "\
+Examples:
+  cardwatch topics --config cardwatch.toml
+  cardwatch topics --config cardwatch.toml --create")]
+pub struct TopicsArgs {
+    /// Make those that are missing.
+    #[arg(long)]
+    pub create: bool,
+}
+
+/// `cardwatch key …`.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum KeyCommand {
+    /// Make a key and make it the primary one; the others stay active.
+    #[command(after_help = "\
+Examples:
+  cardwatch key new
+  cardwatch key new k2026")]
+    New {
+        /// The key's id: 1 to 32 of a-z, 0-9, - and _; without it the next of k1, k2, …
+        #[arg(value_name = "ID")]
+        id: Option<KeyId>,
+    },
+    /// List the keys, without their secrets.
+    #[command(after_help = "\
+Examples:
+  cardwatch key list")]
+    List,
+    /// Stop using a key: lists made with it no longer match.
+    #[command(after_help = "\
+Examples:
+  cardwatch key retire k1")]
+    Retire {
+        /// The key.
+        #[arg(value_name = "ID")]
+        id: KeyId,
+    },
+}
+
+/// `cardwatch fingerprint`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = "\
+Examples:
+  cardwatch fingerprint cards.csv --column card_number > fingerprints.csv
+  cardwatch fingerprint - --list-format lines < cards.txt")]
+pub struct FingerprintArgs {
+    /// The list: a file, or - for standard input.
+    #[arg(value_name = "LIST")]
+    pub list: Source,
+
+    /// How the list is written.
+    #[command(flatten)]
+    pub form: ListArgs,
+}
+
+/// `cardwatch backtest`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = "\
+Examples:
+  cardwatch backtest --config sparkov.toml --label /fraud 2018h1.jsonl.zst       every card exposed
+  cardwatch backtest --label /fraud --list cards.csv --list-from 2018-04-01T00:00:00Z 2018h1.jsonl.zst")]
+pub struct BacktestArgs {
+    /// Transactions, one JSON object a line; gzip and zstd are recognised.
+    #[arg(value_name = "FILES", required = true)]
+    pub files: Vec<PathBuf>,
+
+    /// Where the truth is in a transaction: a JSON Pointer to true or false.
+    #[arg(long, value_name = "POINTER", default_value = "/fraud", value_parser = pointer)]
+    pub label: String,
+
+    /// The exposed cards; without it every card is exposed.
+    #[arg(long, value_name = "FILE")]
+    pub list: Option<Source>,
+
+    /// When the list was there: earlier transactions leave no history.
+    #[arg(long, value_name = "TIME")]
+    pub list_from: Option<Timestamp>,
+
+    /// Rules, in place of those of the configuration.
+    #[arg(long, value_name = "FILE")]
+    pub rules: Option<PathBuf>,
+
+    /// How the list is written.
+    #[command(flatten)]
+    pub form: ListArgs,
+}
+
+/// `cardwatch simulate`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(group(clap::ArgGroup::new("where").args(["out", "kafka"]).required(true)))]
+#[command(after_help = "\
+Examples:
+  cardwatch simulate --seed 7 --cards 20000 --days 90 --out world
+  cardwatch simulate --config cardwatch.toml --seed 7 --kafka")]
+pub struct SimulateArgs {
+    /// The seed: the same seed makes the same world.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// How many cards there are.
+    #[arg(long, value_name = "N", default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub cards: u32,
+
+    /// How many days pass.
+    #[arg(long, value_name = "N", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub days: u32,
+
+    /// Write transactions, list and truth to files in this directory.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Write the transactions to the input topic.
+    #[arg(long)]
+    pub kafka: bool,
+}
+
+fn line(word: &str) -> Result<Line, String> {
+    Line::ALL
+        .into_iter()
+        .find(|line| line.as_str() == word)
+        .ok_or_else(|| "write \"sight\", \"score\" or both, separated by a comma".to_owned())
+}
+
+fn pointer(text: &str) -> Result<String, String> {
+    if text.starts_with('/') {
+        Ok(text.to_owned())
+    } else {
+        Err("write a JSON Pointer such as /fraud".to_owned())
+    }
+}

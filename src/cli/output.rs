@@ -1,0 +1,49 @@
+//! What a command prints, and where.
+
+use std::io::Write;
+
+use super::args;
+use crate::report::table::{Format, Look, Table};
+
+/// Standard output in the form the user asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Output {
+    look: Look,
+}
+
+impl Output {
+    pub(super) fn new(format: args::Format) -> Output {
+        let format = match format {
+            args::Format::Text => Format::Text,
+            args::Format::Json => Format::Json,
+        };
+        Output { look: Look::of_stdout(format) }
+    }
+
+    /// How results look.
+    pub(super) fn look(self) -> Look {
+        self.look
+    }
+
+    /// Whether results are JSON.
+    pub(super) fn is_json(self) -> bool {
+        self.look.format == Format::Json
+    }
+
+    /// Prints tables. A closed pipe is the reader's choice and no failure.
+    pub(super) fn tables(self, tables: &[Table]) {
+        let _ = Table::write_all(&mut std::io::stdout().lock(), self.look, tables);
+    }
+
+    /// Prints a sentence for people; nothing where the output is JSON.
+    pub(super) fn say(self, text: &str) {
+        if !self.is_json() {
+            let _ = writeln!(std::io::stdout().lock(), "{text}");
+        }
+    }
+
+    /// Prints why the command failed, on standard error.
+    pub(super) fn error(self, text: &str) {
+        let _ = writeln!(std::io::stderr().lock(), "cardwatch: {text}");
+    }
+}

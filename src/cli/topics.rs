@@ -1,0 +1,100 @@
+//! `cardwatch topics`: what must exist, what does.
+
+use super::args::{Args, TopicsArgs};
+use super::output::Output;
+use super::settings;
+use crate::app::settings::{cluster, names};
+use crate::app::topics::{faults, stopped, wanted};
+use crate::config::Settings;
+use crate::kafka::probe::Probe;
+use crate::kafka::topics::{Checked, Role, Topics};
+use crate::lines::start::Stopped;
+use crate::report::table::{Cell, Table};
+use crate::stop::exit;
+
+pub(super) fn run(args: &Args, topics_args: &TopicsArgs, output: &Output) -> Result<(), Stopped> {
+    let settings = settings(args)?;
+    let cluster = cluster(&settings);
+    let probe = Probe::new(&cluster).map_err(|error| Stopped::new(exit::CONFIG, error.to_string()))?;
+    let topics = Topics::new(&cluster, probe.clone()).map_err(|error| stopped(&error))?;
+    if topics_args.create {
+        create(&settings, &topics, &probe, output)?;
+    }
+    let names = names(&settings);
+    let partitions = probe.partitions(&names.sightings)?.unwrap_or(settings.topics.partitions);
+    let checked = topics.check(&wanted(&names, Some(partitions))).map_err(|error| stopped(&error))?;
+    output.tables(&[table(&checked)]);
+    let faults = faults(&checked);
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let missing = checked.iter().any(|checked| checked.found.is_none() && checked.wanted.role != Role::Input);
+    let advice = match missing {
+        true => "make those that are missing with `cardwatch topics --create`",
+        false => "the settings of a topic are changed with kafka-configs, its partitions not at all",
+    };
+    Err(Stopped::new(exit::CONFIG, format!("{}; {advice}", faults.join("; "))))
+}
+
+fn create(settings: &Settings, topics: &Topics, probe: &Probe, output: &Output) -> Result<(), Stopped> {
+    let names = names(settings);
+    // Histories and alerts follow the sightings that are there already: the number is fixed for life.
+    let partitions = probe.partitions(&names.sightings)?.unwrap_or(settings.topics.partitions);
+    for checked in topics.check(&wanted(&names, Some(partitions))).map_err(|error| stopped(&error))? {
+        // The input is the user's own.
+        if checked.found.is_some() || checked.wanted.role == Role::Input {
+            continue;
+        }
+        let count = checked.wanted.partitions.unwrap_or(match checked.wanted.role {
+            Role::DeadLetters => 1,
+            _ => partitions,
+        });
+        topics
+            .create(&checked.wanted, count, settings.topics.replication_factor)
+            .map_err(|error| Stopped::new(exit::UNAVAILABLE, error.to_string()))?;
+        output.say(&format!("made {}", checked.wanted.name));
+    }
+    Ok(())
+}
+
+fn table(checked: &[Checked]) -> Table {
+    let mut table = Table::new(
+        "topics",
+        [
+            ("topic", "Topic"),
+            ("role", "For"),
+            ("partitions", "Partitions"),
+            ("cleanup", "Cleanup"),
+            ("state", "State"),
+        ],
+    );
+    for checked in checked {
+        let found = checked.found.as_ref();
+        let settings = found.and_then(|found| found.settings.as_ref());
+        let state = match checked.faults.as_slice() {
+            [] => "as it must be".to_owned(),
+            faults => faults.join("; "),
+        };
+        table.row([
+            Cell::from(checked.wanted.name.as_str()),
+            Cell::from(role(checked.wanted.role)),
+            found.map_or(Cell::Empty, |found| Cell::Count(u64::try_from(found.partitions).unwrap_or(0))),
+            settings
+                .and_then(|settings| settings.get("cleanup.policy"))
+                .map_or(Cell::Empty, |policy| Cell::from(policy.as_str())),
+            Cell::from(state),
+        ]);
+    }
+    table
+}
+
+fn role(role: Role) -> &'static str {
+    match role {
+        Role::Input => "transactions",
+        Role::Exposures => "the exposed list",
+        Role::Sightings => "sightings",
+        Role::CardHistory => "histories",
+        Role::Alerts => "alerts",
+        Role::DeadLetters => "dead letters",
+    }
+}

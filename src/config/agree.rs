@@ -1,0 +1,151 @@
+//! What keys must be to each other, and the defaults that follow from other keys.
+
+use std::collections::BTreeMap;
+
+use super::reader::Reader;
+use super::{Payload, Settings};
+use crate::domain::card::CardKind;
+
+/// Fills in the defaults that depend on other keys.
+pub(super) fn derive(settings: &mut Settings, reader: &mut Reader<'_>) {
+    let prefix = settings.topics.prefix.clone();
+    let topics = &mut settings.topics;
+    for (name, rest) in [
+        (&mut topics.exposures, "exposures"),
+        (&mut topics.sightings, "sightings"),
+        (&mut topics.card_history, "card-history"),
+        (&mut topics.alerts, "alerts"),
+        (&mut topics.outcomes, "outcomes"),
+        (&mut topics.dead_letters, "dead-letters"),
+    ] {
+        if name.is_empty() {
+            *name = format!("{prefix}{rest}");
+        }
+    }
+    if settings.instance.id.is_empty() {
+        let uname = rustix::system::uname();
+        let host = uname.nodename().to_string_lossy();
+        if host.is_empty() || !host.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
+            let message = "is not set, and the host has no name that could stand in";
+            reader.wrong("instance.id", message, "a name of your own, such as \"watch-1\"");
+        }
+        settings.instance.id = host.into_owned();
+    }
+}
+
+/// Adds a mistake for every pair of keys that contradict each other.
+pub(super) fn check(settings: &Settings, reader: &mut Reader<'_>) {
+    workers(settings, reader);
+    commits(settings, reader);
+    topics(settings, reader);
+    card(settings, reader);
+    mapping(settings, reader);
+}
+
+fn workers(settings: &Settings, reader: &mut Reader<'_>) {
+    for (line, workers, most) in [
+        ("sight", settings.sight.workers, settings.sight.workers_max),
+        ("score", settings.score.workers, settings.score.workers_max),
+    ] {
+        if workers > most {
+            let message = format!("is more than {line}.workers_max ({most})");
+            reader.wrong(
+                &format!("{line}.workers"),
+                message,
+                format!("{most} at most, or raise workers_max"),
+            );
+        }
+    }
+}
+
+fn commits(settings: &Settings, reader: &mut Reader<'_>) {
+    for (line, linger, interval) in [
+        ("sight", settings.sight.linger, settings.sight.commit_interval),
+        ("score", settings.score.linger, settings.score.commit_interval),
+    ] {
+        if linger > interval {
+            let message = format!("is longer than {line}.commit_interval");
+            reader.wrong(&format!("{line}.linger"), message, "a duration no longer than that");
+        }
+    }
+}
+
+fn topics(settings: &Settings, reader: &mut Reader<'_>) {
+    let topics = &settings.topics;
+    let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
+    for (key, name) in [
+        ("input.topic", &settings.input.topic),
+        ("topics.exposures", &topics.exposures),
+        ("topics.sightings", &topics.sightings),
+        ("topics.card_history", &topics.card_history),
+        ("topics.alerts", &topics.alerts),
+        ("topics.outcomes", &topics.outcomes),
+        ("topics.dead_letters", &topics.dead_letters),
+    ] {
+        if let Some(other) = owners.insert(name, key) {
+            reader.wrong(key, format!("names the same topic as {other}"), "a topic of its own");
+        }
+    }
+}
+
+fn card(settings: &Settings, reader: &mut Reader<'_>) {
+    let card = &settings.input.card;
+    if card.key_field.is_some() && card.kind != CardKind::Fingerprint {
+        let message = format!("has no meaning with input.card.kind = \"{}\"", card.kind.as_str());
+        reader.wrong("input.card.key_field", message, "\"\", or kind = \"fingerprint\"");
+    }
+    if card.key_field.as_ref() == Some(&card.field) {
+        reader.wrong("input.card.key_field", "is the card's own field", "where the id of the key is");
+    }
+}
+
+fn mapping(settings: &Settings, reader: &mut Reader<'_>) {
+    let card = settings.input.card.field.as_str();
+    let fields = settings.mapping.fields().map(|(key, pointer)| (format!("mapping.{key}"), pointer));
+    let references = settings
+        .references
+        .0
+        .iter()
+        .map(|(name, pointer)| (format!("mapping.references.{name}"), pointer.as_str()));
+    let on_card: Vec<String> =
+        fields.chain(references).filter(|(_, pointer)| *pointer == card).map(|(key, _)| key).collect();
+    for key in on_card {
+        let message = "is the card's own field, which no output may repeat";
+        reader.wrong(&key, message, "another field, or \"\" for none");
+    }
+    for (amount_key, amount, currency_key, currency) in [
+        ("amount", &settings.mapping.amount, "currency", &settings.mapping.currency),
+        (
+            "billing_amount",
+            &settings.mapping.billing_amount,
+            "billing_currency",
+            &settings.mapping.billing_currency,
+        ),
+    ] {
+        if amount.is_some() && currency.is_none() {
+            let message = format!("is unmapped, and without it mapping.{amount_key} means nothing");
+            let advice = format!("where the currency is, or {amount_key} = \"\" as well");
+            reader.wrong(&format!("mapping.{currency_key}"), message, advice);
+        }
+    }
+}
+
+/// What is allowed and should be known: `cardwatch check` prints it.
+pub(super) fn remarks(settings: &Settings) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if settings.dead_letter_payload() == Payload::Original {
+        remarks.push(format!(
+            "dead_letters.payload: {} keeps unreadable records as they were. One that holds a card number, \
+             whole or in part, then holds it in {}: PCI DSS 3.3.1 applies where sensitive authentication data may be in it",
+            "\"original\"", settings.topics.dead_letters
+        ));
+    }
+    if settings.input.start.is_none() {
+        remarks.push(
+            "input.start: is not set: a group without committed offsets will refuse to start; write \
+             \"earliest\", \"latest\" or a time"
+                .to_owned(),
+        );
+    }
+    remarks
+}

@@ -1,0 +1,169 @@
+//! How every client of the process reaches the cluster, and what its callbacks do.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+/// The longest a request to a broker may take before it counts as lost, in milliseconds. A commit that
+/// took longer makes its producer suspect (see [`super::producer`]).
+pub const SOCKET_TIMEOUT_MS: u64 = 9_000;
+/// How long the group waits for a silent member, in milliseconds.
+pub const SESSION_TIMEOUT_MS: u64 = 10_000;
+/// How long the cluster keeps an abandoned transaction open, in milliseconds. It bounds how long a
+/// killed process holds back the readers of what it wrote.
+pub const TRANSACTION_TIMEOUT_MS: u64 = 10_000;
+/// How long a question to the cluster may take.
+pub const ASK_TIMEOUT: Duration = Duration::from_secs(10);
+/// The largest record cardwatch produces or accepts, in bytes: the broker's own default.
+pub const MESSAGE_BYTES_MAX: usize = 1_000_000;
+/// Records that a consumer fetches ahead. Small on purpose: measured faster than a large queue (the
+/// caches hold it), and it bounds how many card numbers lie in the client's buffers.
+const QUEUED_RECORDS: usize = 20_000;
+/// Bytes that a consumer fetches ahead, in KiB.
+const QUEUED_KBYTES: usize = 32_768;
+
+/// Where the cluster is and what the user adds to every client.
+#[derive(Debug, Clone, Default)]
+pub struct Cluster {
+    /// `host:port`, separated by commas.
+    pub bootstrap_servers: String,
+    /// The name under which the brokers see this process.
+    pub client_id: String,
+    /// Further librdkafka properties, already checked against those that would break a guarantee.
+    pub properties: BTreeMap<String, String>,
+}
+
+impl Cluster {
+    /// The configuration that every client shares.
+    pub fn base(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        for (key, value) in &self.properties {
+            config.set(key, value);
+        }
+        config.set("bootstrap.servers", &self.bootstrap_servers);
+        config.set("client.id", &self.client_id);
+        config.set("socket.timeout.ms", SOCKET_TIMEOUT_MS.to_string());
+        config.set("reconnect.backoff.ms", "50");
+        config.set("reconnect.backoff.max.ms", "1000");
+        config.set("allow.auto.create.topics", "false");
+        config.set("topic.metadata.refresh.interval.ms", "10000");
+        config.set_log_level(RDKafkaLogLevel::Warning);
+        config
+    }
+
+    /// A member of the group `group`: reads committed records only and commits nothing by itself.
+    pub fn group_consumer(&self, group: &str) -> ClientConfig {
+        let mut config = self.base();
+        config.set("group.id", group);
+        config.set("partition.assignment.strategy", "cooperative-sticky");
+        config.set("session.timeout.ms", SESSION_TIMEOUT_MS.to_string());
+        config.set("heartbeat.interval.ms", "2000");
+        config.set("enable.auto.commit", "false");
+        config.set("enable.auto.offset.store", "false");
+        config.set("isolation.level", "read_committed");
+        // Out of range is a decision for a person, never a silent jump.
+        config.set("auto.offset.reset", "error");
+        config.set("queued.min.messages", QUEUED_RECORDS.to_string());
+        config.set("queued.max.messages.kbytes", QUEUED_KBYTES.to_string());
+        // The default of 1,000 ms puts a fast consumer to sleep whenever its queue is full.
+        config.set("fetch.queue.backoff.ms", "10");
+        config.set("fetch.wait.max.ms", "5");
+        config.set("fetch.message.max.bytes", "1048576");
+        config.set("check.crcs", "true");
+        config
+    }
+
+    /// A reader without a group that sees only what is committed and is told where a partition ends.
+    /// `group` is never joined: librdkafka wants a name to assign at all.
+    pub fn reader(&self, group: &str) -> ClientConfig {
+        let mut config = self.group_consumer(group);
+        config.set("enable.partition.eof", "true");
+        config.set("fetch.wait.max.ms", "50");
+        config
+    }
+
+    /// A client that sees everything written, committed or not: for high watermarks and for questions.
+    pub fn uncommitted(&self) -> ClientConfig {
+        let mut config = self.base();
+        config.set("isolation.level", "read_uncommitted");
+        config
+    }
+
+    /// A transactional producer.
+    pub fn producer(&self, transactional_id: &str) -> ClientConfig {
+        let mut config = self.base();
+        config.set("transactional.id", transactional_id);
+        config.set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS.to_string());
+        config.set("message.timeout.ms", TRANSACTION_TIMEOUT_MS.to_string());
+        // Placement as Java clients do it, so that a key lies where others expect it.
+        config.set("partitioner", "murmur2_random");
+        config.set("message.max.bytes", MESSAGE_BYTES_MAX.to_string());
+        config.set("linger.ms", "1");
+        config.set("compression.type", "lz4");
+        config.set("queue.buffering.max.messages", "100000");
+        config
+    }
+}
+
+/// What a client's callbacks leave for the thread that owns it.
+#[derive(Debug, Default)]
+pub struct Notes {
+    last_error: Mutex<Option<(RDKafkaErrorCode, String)>>,
+    delivery_error: Mutex<Option<RDKafkaErrorCode>>,
+}
+
+impl Notes {
+    /// The newest error of the client as a whole, if there was one since the last call.
+    pub fn take_error(&self) -> Option<(RDKafkaErrorCode, String)> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The first record that could not be delivered since the last call.
+    pub fn take_delivery_error(&self) -> Option<RDKafkaErrorCode> {
+        self.delivery_error.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Keeps the first delivery error.
+    pub(super) fn note_delivery_error(&self, code: RDKafkaErrorCode) {
+        let mut slot = self.delivery_error.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.get_or_insert(code);
+    }
+
+    fn note_error(&self, code: RDKafkaErrorCode, reason: &str) {
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some((code, reason.to_owned()));
+    }
+}
+
+/// Writes librdkafka's own log lines and errors to the program's log. They name brokers, topics and
+/// partitions, never a record's content.
+#[derive(Debug, Clone, Default)]
+pub struct Context {
+    /// What the callbacks leave behind.
+    pub notes: Arc<Notes>,
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        match level {
+            RDKafkaLogLevel::Emerg
+            | RDKafkaLogLevel::Alert
+            | RDKafkaLogLevel::Critical
+            | RDKafkaLogLevel::Error => tracing::error!(facility, text = message, "kafka client"),
+            RDKafkaLogLevel::Warning => tracing::warn!(facility, text = message, "kafka client"),
+            _ => tracing::debug!(facility, text = message, "kafka client"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+        tracing::debug!(%error, reason, "kafka client error");
+        self.notes.note_error(code, reason);
+    }
+}
+
+impl ConsumerContext for Context {}

@@ -1,0 +1,468 @@
+//! A transactional producer on the worker's own thread.
+//!
+//! What a failed commit means is decided in one place, [`Outcome`]. librdkafka's transaction protocol
+//! has a known hole (no KIP-890 on the client side): a commit request delayed in the network may reach
+//! the coordinator during a *later* transaction of the same producer epoch. The defence is suspicion:
+//! after any transaction during which a request can have been lost, the producer is thrown away and a
+//! new one with the same id is initialised, which bumps the epoch and fences every stray request.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::client::{Cluster, Context, Notes, SOCKET_TIMEOUT_MS, TRANSACTION_TIMEOUT_MS};
+use super::consumer::GroupConsumer;
+use super::native::{self, GroupMetadata, TransactionError};
+use crate::clock::Clock;
+use crate::fault;
+
+/// How long a producer is used: brokers forget an id that was idle for seven days.
+const LIFE: Duration = Duration::from_secs(24 * 3600);
+/// How long `init_transactions` may take: it waits for a predecessor's transaction to end.
+const INIT_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often a call that librdkafka declares retriable is tried again.
+const RETRIES_MAX: u32 = 10;
+
+/// A record to be written.
+#[derive(Debug, Clone, Copy)]
+pub struct Outgoing<'a> {
+    /// The topic.
+    pub topic: &'a str,
+    /// The partition; `None` places by key.
+    pub partition: Option<i32>,
+    /// The key.
+    pub key: Option<&'a [u8]>,
+    /// The value; `None` is a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// The headers.
+    pub headers: &'a [(String, Option<Vec<u8>>)],
+}
+
+/// How far a partition of the input was worked off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// The partition.
+    pub partition: i32,
+    /// The next offset to read.
+    pub next: i64,
+    /// What is written beside the offset.
+    pub metadata: String,
+}
+
+/// How a transaction ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything in it is visible, offsets included.
+    Committed,
+    /// Nothing of it ever will be: rewind and go on.
+    Aborted {
+        /// Why, in words.
+        reason: String,
+        /// A record of it was refused; otherwise the group or the cluster was in motion.
+        by_record: bool,
+    },
+    /// It may or may not be visible. The producer was made anew, which settled it: ask
+    /// for the committed offsets to learn which way.
+    Unknown(String),
+    /// Another process with the same instance id took over: stop.
+    Fenced(String),
+    /// The producer cannot go on.
+    Failed(String),
+}
+
+/// A record was not taken.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SendError {
+    /// Larger than the client or the topic allows.
+    #[error("a record for topic {topic} is larger than allowed")]
+    TooLarge {
+        /// The topic.
+        topic: String,
+    },
+    /// Anything else: the transaction must be aborted.
+    #[error("a record for topic {topic} was refused: {cause}")]
+    Refused {
+        /// The topic.
+        topic: String,
+        /// What the client said.
+        cause: KafkaError,
+    },
+}
+
+struct Deliveries {
+    base: Context,
+}
+
+impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.base.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.base.error(error, reason);
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, _: ()) {
+        if let Err((error, _)) = result {
+            let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+            self.base.notes.note_delivery_error(code);
+        }
+    }
+}
+
+/// A producer with a transactional id, and at most one open transaction.
+pub struct TransactionalProducer {
+    cluster: Cluster,
+    id: String,
+    line: &'static str,
+    clock: Arc<dyn Clock>,
+    producer: BaseProducer<Deliveries>,
+    notes: Arc<Notes>,
+    open: bool,
+    made: Instant,
+    cached_group: Option<GroupMetadata>,
+}
+
+impl std::fmt::Debug for TransactionalProducer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TransactionalProducer({})", self.id)
+    }
+}
+
+impl TransactionalProducer {
+    /// Makes the producer and takes the id over: an earlier holder is fenced and its open transaction
+    /// aborted. `line` names the faults' points.
+    ///
+    /// # Errors
+    /// When the client refuses its configuration or the coordinator does not answer.
+    pub fn start(
+        cluster: &Cluster,
+        id: &str,
+        line: &'static str,
+        clock: Arc<dyn Clock>,
+    ) -> Result<TransactionalProducer, KafkaError> {
+        let (producer, notes) = make(cluster, id)?;
+        Ok(TransactionalProducer {
+            cluster: cluster.clone(),
+            id: id.to_owned(),
+            line,
+            made: clock.instant(),
+            clock,
+            producer,
+            notes,
+            open: false,
+            cached_group: None,
+        })
+    }
+
+    /// Whether a transaction is open.
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// Puts a record into the transaction, opening one if there is none.
+    ///
+    /// # Errors
+    /// [`SendError`]; on anything but [`SendError::TooLarge`] the transaction must be aborted.
+    pub fn send(&mut self, record: Outgoing<'_>) -> Result<(), SendError> {
+        let refused = |cause| SendError::Refused { topic: record.topic.to_owned(), cause };
+        self.open_if_needed().map_err(refused)?;
+        let deadline = self.clock.instant() + Duration::from_millis(TRANSACTION_TIMEOUT_MS);
+        loop {
+            let error = match self.producer.send(to_base(&record)) {
+                Ok(()) => return Ok(()),
+                Err((error, _)) => error,
+            };
+            match error.rdkafka_error_code() {
+                Some(RDKafkaErrorCode::MessageSizeTooLarge) => {
+                    return Err(SendError::TooLarge { topic: record.topic.to_owned() });
+                }
+                Some(RDKafkaErrorCode::QueueFull) if self.clock.instant() < deadline => {
+                    self.producer.poll(Duration::from_millis(1));
+                }
+                _ => return Err(refused(error)),
+            }
+        }
+    }
+
+    /// Commits the open transaction together with `progress` of `consumer`'s group. Without an open
+    /// one, opens one for the offsets alone.
+    pub fn commit(&mut self, consumer: &GroupConsumer, progress: &[Progress]) -> Outcome {
+        let started = self.clock.instant();
+        if let Err(error) = self.open_if_needed() {
+            return self.after(&error, "begin");
+        }
+        if let Some(code) = self.drain() {
+            return self.undelivered(code);
+        }
+        fault::point(self.line, "after-produce");
+        if fault::broken("offsets-outside-transaction") {
+            let outcome = consumer.commit_outside(progress);
+            fault::point(self.line, "after-send-offsets");
+            if let Err(error) = outcome {
+                return self.abort(&error.to_string());
+            }
+        } else {
+            if let Err(outcome) = self.send_offsets(consumer, progress) {
+                return outcome;
+            }
+            fault::point(self.line, "after-send-offsets");
+        }
+        let outcome = self.end();
+        if self.clock.instant() - started >= Duration::from_millis(SOCKET_TIMEOUT_MS) {
+            return self.settle_suspect(outcome);
+        }
+        outcome
+    }
+
+    /// Commits a transaction without offsets: the import's and the commands'.
+    pub fn commit_alone(&mut self) -> Outcome {
+        if !self.open {
+            return Outcome::Committed;
+        }
+        match self.drain() {
+            Some(code) => self.undelivered(code),
+            None => self.end(),
+        }
+    }
+
+    fn undelivered(&mut self, code: RDKafkaErrorCode) -> Outcome {
+        if is_fenced(code) || self.fatal_code().is_some_and(is_fenced) {
+            return Outcome::Fenced(code.to_string());
+        }
+        let by_record = matches!(
+            code,
+            RDKafkaErrorCode::MessageSizeTooLarge
+                | RDKafkaErrorCode::InvalidMessage
+                | RDKafkaErrorCode::InvalidRecord
+                | RDKafkaErrorCode::InvalidMessageSize
+        );
+        match self.abort(&format!("a record was not delivered: {code}")) {
+            Outcome::Aborted { reason, .. } => Outcome::Aborted { reason, by_record },
+            outcome => outcome,
+        }
+    }
+
+    /// Throws the open transaction away.
+    pub fn abort(&mut self, reason: &str) -> Outcome {
+        let aborted = || Outcome::Aborted { reason: reason.to_owned(), by_record: false };
+        if !self.open {
+            return aborted();
+        }
+        // Nothing may be in flight: librdkafka's abort waits for reports that only `poll` serves.
+        self.drain();
+        match self.producer.abort_transaction(Duration::from_millis(TRANSACTION_TIMEOUT_MS)) {
+            Ok(()) => {
+                self.open = false;
+                aborted()
+            }
+            Err(error) => match self.after(&error, "abort") {
+                // A new producer's initialisation aborts whatever the old one had open.
+                Outcome::Unknown(_) => aborted(),
+                outcome => outcome,
+            },
+        }
+    }
+
+    /// Replaces the producer when it has been used for a day. Only between transactions.
+    ///
+    /// # Errors
+    /// When the new one cannot be made.
+    pub fn refresh(&mut self) -> Result<(), KafkaError> {
+        if !self.open && self.clock.instant() - self.made > LIFE {
+            self.remake()?;
+        }
+        Ok(())
+    }
+
+    fn open_if_needed(&mut self) -> Result<(), KafkaError> {
+        if !self.open {
+            self.producer.begin_transaction()?;
+            self.open = true;
+        }
+        Ok(())
+    }
+
+    /// Waits until nothing is in flight; the first delivery error, if there was one.
+    fn drain(&mut self) -> Option<RDKafkaErrorCode> {
+        // `flush` would wait in steps of 100 ms whenever something is in flight.
+        while self.producer.in_flight_count() > 0 {
+            self.producer.poll(Duration::from_millis(1));
+        }
+        self.notes.take_delivery_error()
+    }
+
+    fn send_offsets(&mut self, consumer: &GroupConsumer, progress: &[Progress]) -> Result<(), Outcome> {
+        let offsets = match to_list(consumer.topic(), progress) {
+            Ok(offsets) => offsets,
+            Err(error) => return Err(self.abort(&error.to_string())),
+        };
+        for _ in 0..RETRIES_MAX {
+            // Read live each time: a rebalance changes the generation without telling this member.
+            let live = consumer.group_metadata();
+            let group = if fault::broken("group-metadata-cached") {
+                if self.cached_group.is_none() {
+                    self.cached_group = live;
+                }
+                self.cached_group.as_ref()
+            } else {
+                live.as_ref()
+            };
+            let Some(group) = group.filter(|group| group.generation() >= 0) else {
+                return Err(self.abort("not a member of the group at present"));
+            };
+            match native::send_offsets(self.producer.client(), &offsets, group) {
+                Ok(()) => return Ok(()),
+                Err(error) if error.retriable => continue,
+                Err(error) => return Err(self.after_transaction(&error, "send offsets")),
+            }
+        }
+        Err(self.abort("offsets were not taken after several tries"))
+    }
+
+    fn end(&mut self) -> Outcome {
+        if fault::is_planned(self.line, "after-end-txn") {
+            // Returns before the coordinator has answered; the commit goes on in the background.
+            let _ = self.producer.commit_transaction(Duration::from_millis(1));
+            fault::point(self.line, "after-end-txn");
+        }
+        for _ in 0..RETRIES_MAX {
+            match self.producer.commit_transaction(None) {
+                Ok(()) => {
+                    self.open = false;
+                    fault::point(self.line, "after-commit");
+                    return Outcome::Committed;
+                }
+                Err(KafkaError::Transaction(error)) if error.is_retriable() => continue,
+                Err(error) => return self.after(&error, "commit"),
+            }
+        }
+        self.unknown("commit was not answered after several tries")
+    }
+
+    /// A commit that took so long that a request may have been lost on the way: a stray one must not
+    /// reach a later transaction.
+    fn settle_suspect(&mut self, outcome: Outcome) -> Outcome {
+        tracing::warn!(id = self.id, "a commit took longer than a request may; renewing the producer");
+        match (self.remake(), outcome) {
+            (Ok(()), outcome) => outcome,
+            (Err(error), Outcome::Committed) => {
+                tracing::error!(%error, "the producer could not be renewed");
+                Outcome::Committed
+            }
+            (Err(error), _) => failed(&error),
+        }
+    }
+
+    fn after(&mut self, error: &KafkaError, doing: &str) -> Outcome {
+        let error = match error {
+            KafkaError::Transaction(error) => TransactionError {
+                code: error.code(),
+                retriable: error.is_retriable(),
+                abortable: error.txn_requires_abort(),
+                text: error.string(),
+            },
+            // `commit_transaction` flushes first and reports that without flags.
+            KafkaError::Flush(code) => {
+                TransactionError { code: *code, retriable: false, abortable: true, text: error.to_string() }
+            }
+            error => TransactionError {
+                code: error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown),
+                retriable: false,
+                abortable: false,
+                text: error.to_string(),
+            },
+        };
+        self.after_transaction(&error, doing)
+    }
+
+    /// The one table of what an error of a transaction means.
+    fn after_transaction(&mut self, error: &TransactionError, doing: &str) -> Outcome {
+        let text = format!("{doing}: {}", error.text);
+        if is_fenced(error.code) || self.fatal_code().is_some_and(is_fenced) {
+            return Outcome::Fenced(text);
+        }
+        if error.abortable && doing != "abort" {
+            return self.abort(&text);
+        }
+        self.unknown(&text)
+    }
+
+    fn fatal_code(&self) -> Option<RDKafkaErrorCode> {
+        self.producer.client().fatal_error().map(|(code, _)| code)
+    }
+
+    fn unknown(&mut self, reason: &str) -> Outcome {
+        match self.remake() {
+            Ok(()) => Outcome::Unknown(reason.to_owned()),
+            Err(error) => failed(&error),
+        }
+    }
+
+    fn remake(&mut self) -> Result<(), KafkaError> {
+        let (producer, notes) = make(&self.cluster, &self.id)?;
+        self.producer = producer;
+        self.notes = notes;
+        self.made = self.clock.instant();
+        self.open = false;
+        Ok(())
+    }
+}
+
+fn failed(error: &KafkaError) -> Outcome {
+    match error.rdkafka_error_code() {
+        Some(code) if is_fenced(code) => Outcome::Fenced(error.to_string()),
+        _ => Outcome::Failed(error.to_string()),
+    }
+}
+
+fn is_fenced(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::Fenced | RDKafkaErrorCode::InvalidProducerEpoch | RDKafkaErrorCode::ProducerFenced
+    )
+}
+
+fn make(cluster: &Cluster, id: &str) -> Result<(BaseProducer<Deliveries>, Arc<Notes>), KafkaError> {
+    let context = Context::default();
+    let notes = Arc::clone(&context.notes);
+    let producer: BaseProducer<Deliveries> =
+        cluster.producer(id).create_with_context(Deliveries { base: context })?;
+    producer.init_transactions(INIT_TIMEOUT)?;
+    Ok((producer, notes))
+}
+
+fn to_base<'a>(record: &Outgoing<'a>) -> BaseRecord<'a, [u8], [u8], ()> {
+    let mut base = BaseRecord::to(record.topic);
+    base.partition = record.partition;
+    base.key = record.key;
+    base.payload = record.value;
+    if !record.headers.is_empty() {
+        let headers = OwnedHeaders::new_with_capacity(record.headers.len());
+        base.headers =
+            Some(record.headers.iter().fold(headers, |headers, (key, value)| {
+                headers.insert(Header { key, value: value.as_ref() })
+            }));
+    }
+    base
+}
+
+pub(super) fn to_list(topic: &str, progress: &[Progress]) -> Result<TopicPartitionList, KafkaError> {
+    let mut list = TopicPartitionList::with_capacity(progress.len());
+    for progress in progress {
+        let mut element = list.add_partition(topic, progress.partition);
+        element.set_offset(Offset::Offset(progress.next))?;
+        element.set_metadata(&progress.metadata);
+    }
+    Ok(list)
+}

@@ -1,0 +1,454 @@
+//! Metrics: declared here as plain structs of handles, one per line, resolved once and moved by whoever
+//! measures. No label is made of data: lines, reasons, fields, rules, topics and partitions are all known
+//! before the first record is read.
+
+use std::time::Duration;
+
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry,
+};
+
+use crate::domain::time::Timestamp;
+
+/// Upper bounds of commit times, in seconds: a commit on one machine takes 3 ms, one that takes longer than
+/// the request time-out of 9 s makes its producer suspect.
+const COMMIT_SECONDS: [f64; 12] = [0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.12, 0.25, 0.5, 1.0, 3.0, 9.0];
+/// Upper bounds of alert times, in seconds, from the input record's timestamp to the judgement.
+const ALERT_SECONDS: [f64; 12] = [0.005, 0.01, 0.02, 0.03, 0.05, 0.12, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0];
+
+/// A metric was declared twice or wrongly: a fault of the program.
+pub type MetricsError = prometheus::Error;
+
+fn counter(registry: &Registry, name: &str, help: &str) -> Result<IntCounter, MetricsError> {
+    let counter = IntCounter::new(name, help)?;
+    registry.register(Box::new(counter.clone()))?;
+    Ok(counter)
+}
+
+fn counters(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> Result<IntCounterVec, MetricsError> {
+    let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
+    registry.register(Box::new(counters.clone()))?;
+    Ok(counters)
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str) -> Result<IntGauge, MetricsError> {
+    let gauge = IntGauge::new(name, help)?;
+    registry.register(Box::new(gauge.clone()))?;
+    Ok(gauge)
+}
+
+fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, MetricsError> {
+    let gauges = IntGaugeVec::new(Opts::new(name, help), labels)?;
+    registry.register(Box::new(gauges.clone()))?;
+    Ok(gauges)
+}
+
+fn seconds(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, MetricsError> {
+    let gauges = GaugeVec::new(Opts::new(name, help), labels)?;
+    registry.register(Box::new(gauges.clone()))?;
+    Ok(gauges)
+}
+
+/// Seconds since the epoch.
+fn epoch_seconds(at: Timestamp) -> f64 {
+    at.millis() as f64 / 1000.0
+}
+
+/// What every line's loop measures, for all lines; [`LoopFamilies::of`] resolves one line's handles.
+#[derive(Debug, Clone)]
+pub struct LoopFamilies {
+    records: IntCounterVec,
+    commits: IntCounterVec,
+    commit_seconds: HistogramVec,
+    aborts: IntCounterVec,
+    dead_letters: IntCounterVec,
+    owned: IntGaugeVec,
+    held: IntGaugeVec,
+    last_event: GaugeVec,
+    lag_records: IntGaugeVec,
+    lag_seconds: GaugeVec,
+    unstable_records: IntGaugeVec,
+}
+
+impl LoopFamilies {
+    /// Declares them.
+    ///
+    /// # Errors
+    /// When one of them is declared already.
+    pub fn new(registry: &Registry) -> Result<LoopFamilies, MetricsError> {
+        let place = ["line", "topic", "partition"];
+        let commit_seconds = HistogramVec::new(
+            HistogramOpts::new("cardwatch_commit_seconds", "Time that a transaction took to commit.")
+                .buckets(COMMIT_SECONDS.to_vec()),
+            &["line"],
+        )?;
+        registry.register(Box::new(commit_seconds.clone()))?;
+        Ok(LoopFamilies {
+            records: counters(
+                registry,
+                "cardwatch_records_total",
+                "Records read and worked off.",
+                &["line"],
+            )?,
+            commits: counters(registry, "cardwatch_commits_total", "Transactions committed.", &["line"])?,
+            commit_seconds,
+            aborts: counters(
+                registry,
+                "cardwatch_aborts_total",
+                "Transactions aborted and read again.",
+                &["line"],
+            )?,
+            dead_letters: counters(
+                registry,
+                "cardwatch_dead_letters_total",
+                "Records that could not be read, by reason.",
+                &["line", "reason"],
+            )?,
+            owned: gauges(registry, "cardwatch_partitions_owned", "Partitions owned.", &["line"])?,
+            held: gauges(
+                registry,
+                "cardwatch_partitions_held",
+                "Partitions owned that wait for their state and do not flow yet.",
+                &["line"],
+            )?,
+            last_event: seconds(
+                registry,
+                "cardwatch_last_event_timestamp_seconds",
+                "Timestamp of the newest record worked off.",
+                &["line"],
+            )?,
+            lag_records: gauges(
+                registry,
+                "cardwatch_lag_records",
+                "Records between the committed offset and the high watermark.",
+                &place,
+            )?,
+            lag_seconds: seconds(
+                registry,
+                "cardwatch_lag_seconds",
+                "Age of the last record worked off while more is waiting, otherwise 0.",
+                &place,
+            )?,
+            unstable_records: gauges(
+                registry,
+                "cardwatch_unstable_records",
+                "Records between the last stable offset and the high watermark: behind an open transaction.",
+                &place,
+            )?,
+        })
+    }
+
+    /// The handles of one line. `dead_reasons` are the words of its dead letters, which start at 0.
+    pub fn of(&self, line: &'static str, dead_reasons: &[&'static str]) -> LoopMetrics {
+        for reason in dead_reasons {
+            self.dead_letters.with_label_values(&[line, reason]);
+        }
+        LoopMetrics {
+            line,
+            records: self.records.with_label_values(&[line]),
+            commits: self.commits.with_label_values(&[line]),
+            commit_seconds: self.commit_seconds.with_label_values(&[line]),
+            aborts: self.aborts.with_label_values(&[line]),
+            owned: self.owned.with_label_values(&[line]),
+            held: self.held.with_label_values(&[line]),
+            last_event: self.last_event.with_label_values(&[line]),
+            families: self.clone(),
+        }
+    }
+}
+
+/// What one line's loop measures.
+#[derive(Debug, Clone)]
+pub struct LoopMetrics {
+    line: &'static str,
+    records: IntCounter,
+    commits: IntCounter,
+    commit_seconds: Histogram,
+    aborts: IntCounter,
+    owned: IntGauge,
+    held: IntGauge,
+    last_event: Gauge,
+    families: LoopFamilies,
+}
+
+impl LoopMetrics {
+    /// A transaction was committed in `took`.
+    pub fn committed(&self, took: Duration) {
+        self.commits.inc();
+        self.commit_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A transaction was aborted.
+    pub fn aborted(&self) {
+        self.aborts.inc();
+    }
+
+    /// `count` records were worked off, the newest of which has the timestamp `newest`.
+    pub fn worked_off(&self, count: u64, newest: Timestamp) {
+        self.records.inc_by(count);
+        self.last_event.set(epoch_seconds(newest));
+    }
+
+    /// A dead letter was written.
+    pub fn dead_letter(&self, reason: &'static str) {
+        self.families.dead_letters.with_label_values(&[self.line, reason]).inc();
+    }
+
+    /// A worker owned `before` partitions and held `held_before` back; now other numbers.
+    pub fn owns(&self, before: usize, now: usize, held_before: usize, held_now: usize) {
+        self.owned.add(now as i64 - before as i64);
+        self.held.add(held_now as i64 - held_before as i64);
+    }
+
+    /// Where a partition stands.
+    pub fn lag(&self, topic: &str, partition: i32, records: i64, seconds: f64, unstable: i64) {
+        let partition = partition.to_string();
+        let labels = [self.line, topic, &partition];
+        self.families.lag_records.with_label_values(&labels).set(records);
+        self.families.lag_seconds.with_label_values(&labels).set(seconds);
+        self.families.unstable_records.with_label_values(&labels).set(unstable);
+    }
+
+    /// A partition is somebody else's now: a series left behind would show a lag that nobody has.
+    pub fn forget(&self, topic: &str, partition: i32) {
+        let partition = partition.to_string();
+        let labels = [self.line, topic, &partition];
+        let _ = self.families.lag_records.remove_label_values(&labels);
+        let _ = self.families.lag_seconds.remove_label_values(&labels);
+        let _ = self.families.unstable_records.remove_label_values(&labels);
+    }
+}
+
+/// What `sight` measures beside its loop.
+#[derive(Debug, Clone)]
+pub struct SightMetrics {
+    /// Sightings written.
+    pub sightings: IntCounter,
+    /// Records with a null value.
+    pub tombstones: IntCounter,
+    unreadable: IntCounterVec,
+    withheld: IntCounterVec,
+}
+
+impl SightMetrics {
+    /// Declares them.
+    ///
+    /// # Errors
+    /// When one of them is declared already.
+    pub fn new(registry: &Registry) -> Result<SightMetrics, MetricsError> {
+        Ok(SightMetrics {
+            sightings: counter(
+                registry,
+                "cardwatch_sightings_total",
+                "Transactions on exposed cards, written as sightings.",
+            )?,
+            tombstones: counter(registry, "cardwatch_tombstones_total", "Input records with a null value.")?,
+            unreadable: counters(
+                registry,
+                "cardwatch_unreadable_fields_total",
+                "Mapped fields of sightings that were there and did not read.",
+                &["field"],
+            )?,
+            withheld: counters(
+                registry,
+                "cardwatch_withheld_fields_total",
+                "Mapped fields of sightings withheld because they contained the card number.",
+                &["field"],
+            )?,
+        })
+    }
+
+    /// A mapped field did not read. `field` is a name of the mapping.
+    pub fn unreadable(&self, field: &str) {
+        self.unreadable.with_label_values(&[field]).inc();
+    }
+
+    /// A mapped field was withheld. `field` is a name of the mapping.
+    pub fn withheld(&self, field: &str) {
+        self.withheld.with_label_values(&[field]).inc();
+    }
+}
+
+/// What `score` measures beside its loop.
+#[derive(Debug, Clone)]
+pub struct ScoreMetrics {
+    /// Sightings judged.
+    pub judgements: IntCounter,
+    /// Sightings that repeat an earlier one.
+    pub duplicates: IntCounter,
+    /// Histories in memory.
+    pub histories: IntGauge,
+    /// Histories read while restoring.
+    pub restored: IntCounter,
+    alerts: IntCounterVec,
+    rules: IntCounterVec,
+    unknown: IntCounterVec,
+    alert_seconds: Histogram,
+}
+
+impl ScoreMetrics {
+    /// Declares them. Series of `severities`, `rules` and `signals` start at 0.
+    ///
+    /// # Errors
+    /// When one of them is declared already.
+    pub fn new(
+        registry: &Registry,
+        severities: &[&str],
+        rules: &[&str],
+        signals: &[&str],
+    ) -> Result<ScoreMetrics, MetricsError> {
+        let alert_seconds = Histogram::with_opts(
+            HistogramOpts::new(
+                "cardwatch_alert_seconds",
+                "Time from the input record's timestamp to the alert's judgement.",
+            )
+            .buckets(ALERT_SECONDS.to_vec()),
+        )?;
+        registry.register(Box::new(alert_seconds.clone()))?;
+        let metrics = ScoreMetrics {
+            judgements: counter(registry, "cardwatch_judgements_total", "Sightings judged.")?,
+            duplicates: counter(
+                registry,
+                "cardwatch_duplicates_total",
+                "Sightings that repeat an earlier transaction of the card.",
+            )?,
+            histories: gauge(registry, "cardwatch_histories", "Card histories in memory.")?,
+            restored: counter(
+                registry,
+                "cardwatch_restored_histories_total",
+                "Card histories read from Kafka on taking partitions up.",
+            )?,
+            alerts: counters(
+                registry,
+                "cardwatch_alerts_total",
+                "Alerts raised, by severity.",
+                &["severity"],
+            )?,
+            rules: counters(
+                registry,
+                "cardwatch_alert_reasons_total",
+                "Reasons of alerts raised, by rule.",
+                &["rule"],
+            )?,
+            unknown: counters(
+                registry,
+                "cardwatch_unknown_signals_total",
+                "Signals that were unknown and so kept a rule from holding.",
+                &["signal"],
+            )?,
+            alert_seconds,
+        };
+        severities.iter().for_each(|word| drop(metrics.alerts.with_label_values(&[word])));
+        rules.iter().for_each(|word| drop(metrics.rules.with_label_values(&[word])));
+        signals.iter().for_each(|word| drop(metrics.unknown.with_label_values(&[word])));
+        Ok(metrics)
+    }
+
+    /// An alert was committed: its severity, its reasons' rules, and how long it took, in milliseconds.
+    pub fn alert<'a>(&self, severity: &str, rules: impl Iterator<Item = &'a str>, took_ms: i64) {
+        self.alerts.with_label_values(&[severity]).inc();
+        rules.for_each(|rule| self.rules.with_label_values(&[rule]).inc());
+        self.alert_seconds.observe(took_ms as f64 / 1000.0);
+    }
+
+    /// A signal was unknown.
+    pub fn unknown(&self, signal: &str) {
+        self.unknown.with_label_values(&[signal]).inc();
+    }
+}
+
+/// What `refresh` measures.
+#[derive(Debug, Clone)]
+pub struct RefreshMetrics {
+    cards: IntGauge,
+    incidents: IntGauge,
+    frontier: IntGauge,
+    confirmed: Gauge,
+}
+
+impl RefreshMetrics {
+    /// Declares them.
+    ///
+    /// # Errors
+    /// When one of them is declared already.
+    pub fn new(registry: &Registry) -> Result<RefreshMetrics, MetricsError> {
+        let confirmed = Gauge::new(
+            "cardwatch_exposures_confirmed_timestamp_seconds",
+            "When the exposure list was last known to be read to its end.",
+        )?;
+        registry.register(Box::new(confirmed.clone()))?;
+        Ok(RefreshMetrics {
+            cards: gauge(registry, "cardwatch_exposed_cards", "Cards that are recognised.")?,
+            incidents: gauge(registry, "cardwatch_open_incidents", "Incidents whose cards are watched.")?,
+            frontier: gauge(
+                registry,
+                "cardwatch_exposures_frontier_offset",
+                "Offset of the last applied marker of the exposure list.",
+            )?,
+            confirmed,
+        })
+    }
+
+    /// The set as it is now.
+    pub fn set(&self, cards: u64, incidents: usize, frontier: i64) {
+        self.cards.set(i64::try_from(cards).unwrap_or(i64::MAX));
+        self.incidents.set(i64::try_from(incidents).unwrap_or(i64::MAX));
+        self.frontier.set(frontier);
+    }
+
+    /// The list was read to its end at `at`.
+    pub fn confirmed(&self, at: Timestamp) {
+        self.confirmed.set(epoch_seconds(at));
+    }
+}
+
+/// Declares the information about the build: version and client library.
+///
+/// # Errors
+/// When it is declared already.
+pub fn build_info(registry: &Registry, version: &str, librdkafka: &str) -> Result<(), MetricsError> {
+    let info =
+        gauges(registry, "cardwatch_build_info", "What runs here; always 1.", &["version", "librdkafka"])?;
+    info.with_label_values(&[version, librdkafka]).set(1);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prometheus::{Encoder, TextEncoder};
+
+    #[test]
+    fn every_known_series_is_there_before_anything_happens() {
+        let registry = Registry::new();
+        let families = LoopFamilies::new(&registry).unwrap();
+        let sight = families.of("sight", &["not_json"]);
+        ScoreMetrics::new(&registry, &["high"], &["velocity"], &["new_country"]).unwrap();
+        RefreshMetrics::new(&registry).unwrap();
+        build_info(&registry, "0.1.0", "2.12.1").unwrap();
+        sight.lag("transactions", 3, 17, 2.5, 0);
+        let show = || {
+            let mut text = Vec::new();
+            TextEncoder::new().encode(&registry.gather(), &mut text).unwrap();
+            String::from_utf8(text).unwrap()
+        };
+        let text = show();
+        for line in [
+            "cardwatch_dead_letters_total{line=\"sight\",reason=\"not_json\"} 0",
+            "cardwatch_alerts_total{severity=\"high\"} 0",
+            "cardwatch_alert_reasons_total{rule=\"velocity\"} 0",
+            "cardwatch_unknown_signals_total{signal=\"new_country\"} 0",
+            "cardwatch_lag_records{line=\"sight\",partition=\"3\",topic=\"transactions\"} 17",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+        sight.forget("transactions", 3);
+        assert!(!show().contains("cardwatch_lag_records{"));
+    }
+}

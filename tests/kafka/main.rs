@@ -1,0 +1,11 @@
+//! Tests against a real Kafka broker. One binary and one shared broker: a JVM start is the dear part.
+//!
+//! Every test here needs the broker; on a machine that cannot run one they return after one plain line.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+/// The harness itself: what all other tests here take for granted.
+mod harness;
+
+mod first_light;

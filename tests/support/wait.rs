@@ -1,0 +1,42 @@
+//! Waiting for a condition, always with a deadline, never by sleeping for a guessed time.
+
+use std::time::{Duration, Instant};
+
+use cardwatch::clock::{Clock, SystemClock};
+use cardwatch::stop::Stop;
+
+/// How long to wait between two looks at a condition.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
+
+/// The monotonic clock.
+pub fn now() -> Instant {
+    SystemClock.instant()
+}
+
+/// Waits for `duration`; for pacing a load, not for hoping that something has happened by then.
+pub fn pause(duration: Duration) {
+    Stop::new().wait(duration);
+}
+
+/// Looks at `condition` until it yields a value or `within` has passed.
+pub fn poll<T>(within: Duration, mut condition: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = now() + within;
+    loop {
+        if let Some(value) = condition() {
+            return Some(value);
+        }
+        if now() >= deadline {
+            return None;
+        }
+        pause(BETWEEN_LOOKS);
+    }
+}
+
+/// As [`poll`], and a panic that says what was waited for when the time is up.
+#[track_caller]
+pub fn until<T>(what: &str, within: Duration, condition: impl FnMut() -> Option<T>) -> T {
+    match poll(within, condition) {
+        Some(value) => value,
+        None => panic!("{what}: not within {within:?}"),
+    }
+}
