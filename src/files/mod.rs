@@ -5,4 +5,5 @@
 
 pub mod input;
 pub mod keys;
+pub mod list;
 pub mod transactions;
