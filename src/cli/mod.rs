@@ -5,7 +5,9 @@ pub mod args;
 mod output;
 mod signals;
 
+mod check;
 mod demo;
+mod key;
 mod run;
 mod simulate;
 mod topics;
@@ -17,6 +19,7 @@ use args::{Args, Command};
 use crate::app::librdkafka_version;
 use crate::config::{Settings, environment};
 use crate::exposure::fingerprint::Keyring;
+use crate::files::keys::KeyDirectory;
 use crate::lines::start::Stopped;
 use crate::stop::exit;
 use output::Output;
@@ -45,6 +48,8 @@ pub fn main() -> ExitCode {
 fn dispatch(args: Args, output: &Output) -> Result<(), Stopped> {
     match &args.command {
         Command::Run(run) => run::run(&args, run),
+        Command::Check(_) => check::run(&args, output),
+        Command::Key(command) => key::run(&args, command, output),
         Command::Demo(demo) => demo::run(&args, demo, output),
         Command::Simulate(simulate) => simulate::run(&args, simulate, output),
         Command::Topics(topics) => topics::run(&args, topics, output),
@@ -58,8 +63,7 @@ fn settings(args: &Args) -> Result<Settings, Stopped> {
         .map_err(|problems| Stopped::new(exit::CONFIG, problems.to_string()))
 }
 
-/// The keyring of the settings' key directory.
+/// The keys of the settings' key directory.
 fn keyring(settings: &Settings) -> Result<Keyring, Stopped> {
-    let _ = settings;
-    Err(Stopped::new(exit::CONFIG, "no keys yet"))
+    KeyDirectory::new(&settings.keys.directory).load().map_err(|error| key::stopped(&error))
 }

@@ -165,9 +165,9 @@ impl ClientContext for Context {
             RDKafkaLogLevel::Emerg
             | RDKafkaLogLevel::Alert
             | RDKafkaLogLevel::Critical
-            | RDKafkaLogLevel::Error => tracing::error!(facility, message, "kafka client"),
-            RDKafkaLogLevel::Warning => tracing::warn!(facility, message, "kafka client"),
-            _ => tracing::debug!(facility, message, "kafka client"),
+            | RDKafkaLogLevel::Error => tracing::error!(facility, text = message, "kafka client"),
+            RDKafkaLogLevel::Warning => tracing::warn!(facility, text = message, "kafka client"),
+            _ => tracing::debug!(facility, text = message, "kafka client"),
         }
     }
 

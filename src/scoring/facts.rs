@@ -3,12 +3,12 @@
 use crate::domain::incident::{Element, ExposedIn};
 use crate::domain::sighting::Sighting;
 use crate::domain::transaction::Transaction;
-use crate::domain::vocabulary::{Credential, Initiation, ThreeDs};
+use crate::domain::vocabulary::{Channel, Credential, Initiation, ThreeDs};
 
-use super::amounts::Amounts;
+use super::amounts::{Amounts, Limits};
 use super::history::past::{LAG_MS, settles_known};
 use super::history::windows::Windows;
-use super::history::{Event, History, Past, Role};
+use super::history::{Event, History, Money, Past, Role};
 use super::signals::{Signal, Signals, Value};
 
 /// Milliseconds of a minute.
@@ -51,8 +51,10 @@ pub fn signals_of<'a>(scene: &Scene<'a>) -> Signals<'a> {
     let past = Past::before(scene.history, event.at.saturating_sub(LAG_MS));
     transaction_signals(scene, &mut signals);
     exposure_signals(scene, &mut signals);
+    let windows = Windows::around(scene.history, &event);
+    velocity_signals(scene, &event, &windows, &mut signals);
+    money_signals(scene, &event, &past, &windows, &mut signals);
     past_signals(scene, &event, &past, &mut signals);
-    window_signals(scene, &event, &past, &mut signals);
     signals
 }
 
@@ -78,7 +80,7 @@ fn transaction_signals<'a>(scene: &Scene<'a>, signals: &mut Signals<'a>) {
     );
     signals.set(Signal::Mcc, transaction.merchant.mcc.as_deref());
     signals.set(Signal::Country, transaction.merchant.country.as_deref());
-    signals.set(Signal::CardNotPresent, scene.event.remote);
+    signals.set(Signal::CardNotPresent, card_not_present(transaction));
     if !transaction.initiation.is_unknown() {
         signals.set(Signal::CardholderInitiated, transaction.initiation == Initiation::Cardholder);
     }
@@ -119,7 +121,7 @@ fn exposure_signals(scene: &Scene<'_>, signals: &mut Signals<'_>) {
 fn past_signals(scene: &Scene<'_>, event: &Event, past: &Past<'_>, signals: &mut Signals<'_>) {
     signals.set(Signal::PastUses, past.uses as i64);
     let enough = past.uses >= scene.min_uses;
-    let merchant_known = past.knows_merchant(event);
+    let merchant_known = event.merchant.map(|_| past.merchant_day(event).is_some());
     if enough || merchant_known == Some(true) {
         signals.set(Signal::MerchantKnown, merchant_known);
     }
@@ -133,73 +135,84 @@ fn past_signals(scene: &Scene<'_>, event: &Event, past: &Past<'_>, signals: &mut
         return;
     }
     signals.set(Signal::NewMerchant, merchant_known.map(|known| !known));
-    signals.set(Signal::NewMcc, past.knows_mcc(event).map(|known| !known));
-    signals.set(Signal::NewCountry, past.knows_country(event).map(|known| !known));
+    let mcc_day = past.mcc_day(event);
+    signals.set(Signal::NewMcc, event.mcc.map(|_| mcc_day.is_none()));
+    let today = event.at.max(0) / DAY_MS;
+    signals.set(Signal::MccIdleDays, mcc_day.map(|day| (today - i64::from(day)).max(0)));
+    signals.set(Signal::NewCountry, event.country.map(|_| past.country_day(event).is_none()));
     signals.set(Signal::HourShare, past.hour_share(event.at));
-    if let Some((minor, currency)) = event.money {
-        let money = past.money(currency);
-        if money.spread.count >= scene.min_uses.max(1) {
-            let mean = money.sum as f64 / money.spread.count as f64;
-            signals.set(Signal::AmountRatio, (mean > 0.0).then(|| rounded(minor as f64 / mean)));
-            signals.set(Signal::AmountDeviation, rounded(money.spread.deviations(minor)));
-        }
-        if let Some(spread) = past.spread_like(event).filter(|spread| spread.count >= scene.min_uses.max(1)) {
-            signals.set(Signal::AmountDeviationLike, rounded(spread.deviations(minor)));
-        }
-    }
-}
-
-fn window_signals(scene: &Scene<'_>, event: &Event, past: &Past<'_>, signals: &mut Signals<'_>) {
-    let windows = Windows::around(scene.history, event);
-    let count = |length, holds: &dyn Fn(&Event) -> bool| {
-        windows.widest(length, |events| events.iter().filter(|event| holds(event)).count() as i64)
-    };
-    let is_use = |event: &Event| event.role.is_purchase();
-    signals.set(Signal::Uses10m, count(10 * MINUTE_MS, &is_use));
-    signals.set(Signal::Uses1h, count(HOUR_MS, &is_use));
-    let uses_24h = count(DAY_MS, &is_use);
-    signals.set(Signal::Uses24h, uses_24h);
-    signals.set(Signal::Declines1h, count(HOUR_MS, &|event| event.role == Role::Declined));
-    signals.set(Signal::Declines24h, count(DAY_MS, &|event| event.role == Role::Declined));
-    signals.set(Signal::Checks24h, count(DAY_MS, &|event| event.role == Role::Check));
-    signals.set(Signal::Merchants1h, windows.widest(HOUR_MS, merchants));
-    if let Value::Int(small) = signals.get(Signal::SmallAmount) {
-        let currency = event.money.map(|money| money.1);
-        let is_small = |event: &Event| {
-            is_use(event) && event.money.is_some_and(|(minor, code)| minor <= small && Some(code) == currency)
-        };
-        signals.set(Signal::SmallUses20m, count(20 * MINUTE_MS, &is_small));
-        let is_test = |event: &Event| matches!(event.role, Role::Declined | Role::Check) || is_small(event);
-        signals.set(Signal::Tests20m, count(20 * MINUTE_MS, &is_test));
-    }
-    if let Some((_, currency)) = event.money {
-        let sum = |events: &[Event]| {
-            let of_currency = events.iter().filter(|event| is_use(event)).filter_map(|event| event.money);
-            of_currency
-                .filter(|money| money.1 == currency)
-                .fold(0, |sum: i64, money| sum.saturating_add(money.0))
-        };
-        signals.set(Signal::Amount1h, windows.widest(HOUR_MS, sum));
-        signals.set(Signal::Amount24h, windows.widest(DAY_MS, sum));
-        let money = past.money(currency);
-        if money.spread.count >= scene.min_uses.max(1) {
-            let is_unusual = |event: &Event| {
-                is_use(event)
-                    && event.money.is_some_and(|(minor, code)| {
-                        code == currency && money.spread.deviations(minor) >= UNUSUAL
-                    })
-            };
-            signals.set(Signal::UnusualUses24h, count(DAY_MS, &is_unusual));
-        }
-    }
     let days = scene.history.since().map_or(0, |since| event.at - LAG_MS - since.millis()) / DAY_MS;
-    if past.uses >= scene.min_uses && days >= 7 {
-        signals.set(Signal::UsesRatio24h, rounded(uses_24h as f64 * days as f64 / past.uses as f64));
+    if let Value::Int(uses) = signals.get(Signal::Uses24h)
+        && days >= PACE_DAYS_MIN
+    {
+        signals.set(Signal::UsesRatio24h, rounded(uses as f64 * days as f64 / past.uses.max(1) as f64));
     }
 }
 
-/// From how many standard deviations on an amount counts as unusual.
-const UNUSUAL: f64 = 2.0;
+fn velocity_signals(scene: &Scene<'_>, event: &Event, windows: &Windows, signals: &mut Signals<'_>) {
+    let is_use = |event: &Event| event.role.is_purchase();
+    let is_decline = |event: &Event| event.role == Role::Declined;
+    signals.set(Signal::Uses10m, windows.count(10 * MINUTE_MS, is_use));
+    signals.set(Signal::Uses1h, windows.count(HOUR_MS, is_use));
+    signals.set(Signal::Uses24h, windows.count(DAY_MS, is_use));
+    signals.set(Signal::Declines1h, windows.count(HOUR_MS, is_decline));
+    signals.set(Signal::Declines24h, windows.count(DAY_MS, is_decline));
+    signals.set(Signal::Checks24h, windows.count(DAY_MS, |event| event.role == Role::Check));
+    signals.set(Signal::Merchants1h, windows.widest(HOUR_MS, merchants));
+    let Some((_, currency)) = event.money else { return };
+    let sum = |events: &[Event]| {
+        let minors = events.iter().filter_map(|event| event.paid_in(currency));
+        minors.fold(0, |sum: i64, minor| sum.saturating_add(minor))
+    };
+    signals.set(Signal::Amount1h, windows.widest(HOUR_MS, sum));
+    signals.set(Signal::Amount24h, windows.widest(DAY_MS, sum));
+    let limits = super::history::money_of(&scene.sighting.transaction)
+        .and_then(|money| scene.amounts.of(money.currency));
+    if let Some(Limits { small, large }) = limits {
+        let is_small = |event: &Event| event.paid_in(currency).is_some_and(|minor| minor <= small);
+        let is_large = |event: &Event| event.paid_in(currency).is_some_and(|minor| minor >= large);
+        let is_test = |event: &Event| matches!(event.role, Role::Declined | Role::Check) || is_small(event);
+        signals.set(Signal::SmallUses20m, windows.count(20 * MINUTE_MS, is_small));
+        signals.set(Signal::Tests20m, windows.count(20 * MINUTE_MS, is_test));
+        signals.set(Signal::LargeUses24h, windows.count(DAY_MS, is_large));
+        signals.set(Signal::LargeUses72h, windows.count(3 * DAY_MS, is_large));
+    }
+}
+
+fn money_signals(
+    scene: &Scene<'_>,
+    event: &Event,
+    past: &Past<'_>,
+    windows: &Windows,
+    signals: &mut Signals<'_>,
+) {
+    let Some((minor, currency)) = event.money else { return };
+    let Money { count, sum } = past.money(currency);
+    if count < scene.min_uses.max(1) || sum == 0 {
+        return;
+    }
+    let mean = sum as f64 / count as f64;
+    signals.set(Signal::AmountRatio, rounded(minor as f64 / mean));
+    let is_high =
+        |event: &Event| event.paid_in(currency).is_some_and(|minor| minor as f64 >= HIGH_RATIO * mean);
+    signals.set(Signal::HighUses72h, windows.count(3 * DAY_MS, is_high));
+}
+
+/// From which multiple of the card's mean on a use counts as high.
+const HIGH_RATIO: f64 = 3.0;
+/// How many days of past a daily mean of uses needs.
+const PACE_DAYS_MIN: i64 = 7;
+
+/// Whether the card was not there, as far as channel or credential tell.
+fn card_not_present(transaction: &Transaction) -> Option<bool> {
+    match (transaction.channel, transaction.credential) {
+        (Channel::Ecom | Channel::Moto, _) => Some(true),
+        (Channel::Pos | Channel::Atm, _) => Some(false),
+        (_, Credential::Keyed | Credential::Stored) => Some(true),
+        (_, Credential::Chip | Credential::Contactless | Credential::Magstripe) => Some(false),
+        _ => None,
+    }
+}
 
 /// How many merchants stand among `events`, by uses.
 fn merchants(events: &[Event]) -> i64 {

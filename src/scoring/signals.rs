@@ -164,18 +164,19 @@ signals! {
     Declines24h = "declines_24h": Int, "Declines within 24 hours.";
     Checks24h = "checks_24h": Int, "Account checks within 24 hours.";
     Merchants1h = "merchants_1h": Int, "Different merchants used within an hour.";
-    UnusualUses24h = "unusual_uses_24h": Int, "Uses within 24 hours whose amount lies two or more standard deviations above the card's past (see `amount_deviation`). Unknown below `history.min_uses`.";
+    LargeUses24h = "large_uses_24h": Int, "Uses of at least the currency's `large` within 24 hours.";
+    LargeUses72h = "large_uses_72h": Int, "Uses of at least the currency's `large` within 72 hours.";
+    HighUses72h = "high_uses_72h": Int, "Uses within 72 hours of at least three times the mean of the card's past (see `amount_ratio`). Unknown where `amount_ratio` is.";
 
     // The card's own past, which ends 24 hours before the sighting.
     PastUses = "past_uses": Int, "Uses known of the card's past.";
     AmountRatio = "amount_ratio": Double, "The amount as a multiple of the mean of the card's past uses in this currency. Unknown below `history.min_uses` of them.";
-    AmountDeviation = "amount_deviation": Double, "By how many standard deviations the amount's logarithm lies above the mean of the card's past uses in this currency. Unknown below `history.min_uses` of them.";
-    AmountDeviationLike = "amount_deviation_like": Double, "The same among past uses of the same kind: category, currency and presence of the card. Unknown below `history.min_uses` of them.";
     UsesRatio24h = "uses_ratio_24h": Double, "Uses within 24 hours as a multiple of the card's daily mean. Unknown below `history.min_uses` or where the past is shorter than a week.";
     HourShare = "hour_share": Int, "The share of past uses, in per cent, that fell into this hour of the day or the hours beside it. Unknown below `history.min_uses`.";
     NewMerchant = "new_merchant": Bool, "Whether the card's past has no use at this merchant. Unknown below `history.min_uses`.";
     MerchantKnown = "merchant_known": Bool, "The opposite of `new_merchant`; true even below `history.min_uses` where the merchant was used.";
     NewMcc = "new_mcc": Bool, "Whether the card's past has no use in this merchant category. Unknown below `history.min_uses`.";
+    MccIdleDays = "mcc_idle_days": Int, "Days (by the calendar, in UTC) since the card's past last used this merchant category. Unknown below `history.min_uses` or where it never did: see `new_mcc`.";
     NewCountry = "new_country": Bool, "Whether the card's past has no use in this country. Unknown below `history.min_uses`.";
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Every test here needs the broker; on a machine that cannot run one they return after one plain line.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
+
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::money::Money;
 use crate::domain::sighting::Sighting;
 use crate::domain::transaction::Transaction;
-use crate::domain::vocabulary::{Channel, Credential, Kind, Outcome};
+use crate::domain::vocabulary::{Kind, Outcome};
 
 /// How far an event may lie after the moment it was seen, in milliseconds; later times are cut to it.
 pub(super) const AHEAD_MS: i64 = 5 * 60_000;
@@ -115,16 +115,19 @@ pub struct Event {
     pub merchant: Option<MerchantHash>,
     /// The merchant category: one of 251 buckets.
     pub mcc: Option<u8>,
-    /// Two letters as a number.
-    pub country: Option<u16>,
-    /// Whether the card was not there: `Some(false)` says that it was.
-    pub remote: Option<bool>,
+    /// The country: one of 251 buckets.
+    pub country: Option<u8>,
 }
 
 impl Event {
     /// The order in which events are kept: by time, then by sighting.
     pub fn order(&self) -> (i64, SightingRef) {
         (self.at, self.sighting)
+    }
+
+    /// What was paid, in minor units, if the event is a purchase in `currency`.
+    pub fn paid_in(&self, currency: [u8; 3]) -> Option<i64> {
+        self.money.filter(|money| self.role.is_purchase() && money.1 == currency).map(|money| money.0)
     }
 }
 
@@ -148,9 +151,10 @@ pub(super) fn hash64(bytes: &[u8]) -> u64 {
     hash ^ (hash >> 33)
 }
 
-/// How many merchant categories are told apart. ISO 18245 has some 400 once the brand codes of
-/// airlines, car rentals and hotels are one each; a card uses a few dozen of them.
-pub(super) const MCC_BUCKETS: u16 = 251;
+/// How many merchant categories, and how many countries, are told apart: a prime below 256. ISO 18245
+/// has some 400 categories once the brand codes of airlines, car rentals and hotels are one each; a card
+/// uses a few dozen, so that two of its own rarely share a bucket.
+const BUCKETS: u16 = 251;
 
 /// The bucket of a merchant category code.
 fn mcc_bucket(mcc: &str) -> u8 {
@@ -162,28 +166,18 @@ fn mcc_bucket(mcc: &str) -> u8 {
         Ok(code) => code,
         Err(_) => (hash64(mcc.as_bytes()) % 65_521) as u16,
     };
-    (code % MCC_BUCKETS) as u8
+    (code % BUCKETS) as u8
 }
 
-/// Two letters as a number below 676; anything else lands there by hash.
-fn country_number(country: &str) -> u16 {
-    match country.as_bytes() {
+/// The bucket of a country. ISO 3166-1 has 249; a card is used in a few.
+fn country_bucket(country: &str) -> u8 {
+    let number = match country.as_bytes() {
         [a @ (b'A'..=b'Z' | b'a'..=b'z'), b @ (b'A'..=b'Z' | b'a'..=b'z')] => {
-            u16::from(a.to_ascii_uppercase() - b'A') * 26 + u16::from(b.to_ascii_uppercase() - b'A')
+            u64::from(a.to_ascii_uppercase() - b'A') * 26 + u64::from(b.to_ascii_uppercase() - b'A')
         }
-        other => (hash64(other) % 676) as u16,
-    }
-}
-
-/// Whether the card was not there, as far as channel or credential tell.
-fn remote(transaction: &Transaction) -> Option<bool> {
-    match (transaction.channel, transaction.credential) {
-        (Channel::Ecom | Channel::Moto, _) => Some(true),
-        (Channel::Pos | Channel::Atm, _) => Some(false),
-        (_, Credential::Keyed | Credential::Stored) => Some(true),
-        (_, Credential::Chip | Credential::Contactless | Credential::Magstripe) => Some(false),
-        _ => None,
-    }
+        other => hash64(other),
+    };
+    (number % u64::from(BUCKETS)) as u8
 }
 
 /// The event of a sighting. A transaction without a time takes that of its record; a time ahead of
@@ -201,8 +195,7 @@ pub fn event_of(sighting: &Sighting) -> Event {
         money: money_of(transaction).map(|money| (money.minor, code_of(money))),
         merchant: transaction.merchant.identity().map(|id| MerchantHash(hash64(id.as_bytes()) as u32)),
         mcc: transaction.merchant.mcc.as_deref().map(mcc_bucket),
-        country: transaction.merchant.country.as_deref().map(country_number),
-        remote: remote(transaction),
+        country: transaction.merchant.country.as_deref().map(country_bucket),
     }
 }
 

@@ -17,7 +17,7 @@ pub mod windows;
 
 pub use event::{Event, Role, SightingRef, event_of, money_of};
 pub use past::Past;
-pub use totals::{Money, Spread};
+pub use totals::Money;
 
 use serde::{Deserialize, Serialize};
 

@@ -3,7 +3,7 @@
 //! It ends [`LAG_MS`] before the sighting, so that a burst of misuse is not compared with itself.
 
 use super::event::{Event, Role};
-use super::totals::{Class, Money, Spread, hour_of, spread_bucket};
+use super::totals::{Class, Money, day_of, hour_of};
 use super::{History, RECENT_MS};
 
 /// How long before a sighting its past ends, in milliseconds: one day.
@@ -52,20 +52,6 @@ impl<'a> Past<'a> {
         money
     }
 
-    /// How the amounts of purchases of the same kind spread: same category, currency and presence.
-    pub fn spread_like(&self, like: &Event) -> Option<Spread> {
-        let (mcc, (_, currency)) = (like.mcc?, like.money?);
-        let mut spread = self.history.settled.spread(spread_bucket(mcc, like.remote, currency, self.class));
-        for event in &self.recent {
-            if let Some((minor, code)) = event.money
-                && (code, event.mcc, event.remote) == (currency, like.mcc, like.remote)
-            {
-                spread.add(minor);
-            }
-        }
-        Some(spread)
-    }
-
     /// How many uses fell into the hour of `at` or the hours beside it, in per cent; `None` where none
     /// has an hour.
     pub fn hour_share(&self, at: i64) -> Option<i64> {
@@ -79,28 +65,25 @@ impl<'a> Past<'a> {
         (near * 100).checked_div(all).map(|share| share as i64)
     }
 
-    /// Whether the merchant of `event` was used.
-    pub fn knows_merchant(&self, event: &Event) -> Option<bool> {
-        let merchant = event.merchant?;
-        Some(
-            self.history.settled.knows_merchant(merchant)
-                || self.recent.iter().any(|known| known.merchant == Some(merchant)),
-        )
+    /// The day on which the merchant of `event` was used last, if it ever was.
+    pub fn merchant_day(&self, event: &Event) -> Option<u32> {
+        let settled = self.history.settled.merchant_day(event.merchant?);
+        settled.max(self.last_day(|known| known.merchant == event.merchant))
     }
 
-    /// Whether the merchant category of `event` was used.
-    pub fn knows_mcc(&self, event: &Event) -> Option<bool> {
-        let mcc = event.mcc?;
-        Some(self.history.settled.knows_mcc(mcc) || self.recent.iter().any(|known| known.mcc == Some(mcc)))
+    /// The day on which the merchant category of `event` was used last, if it ever was.
+    pub fn mcc_day(&self, event: &Event) -> Option<u32> {
+        self.history.settled.mcc_day(event.mcc?).max(self.last_day(|known| known.mcc == event.mcc))
     }
 
-    /// Whether the country of `event` was used in.
-    pub fn knows_country(&self, event: &Event) -> Option<bool> {
-        let country = event.country?;
-        Some(
-            self.history.settled.knows_country(country)
-                || self.recent.iter().any(|known| known.country == Some(country)),
-        )
+    /// The day on which the country of `event` was used in last, if it ever was.
+    pub fn country_day(&self, event: &Event) -> Option<u32> {
+        let settled = self.history.settled.country_day(event.country?);
+        settled.max(self.last_day(|known| known.country == event.country))
+    }
+
+    fn last_day(&self, is_like: impl Fn(&Event) -> bool) -> Option<u32> {
+        self.recent.iter().rev().find(|known| is_like(known)).map(|known| day_of(known.at))
     }
 }
 

@@ -12,13 +12,13 @@ pub struct Windows {
     own: usize,
 }
 
-/// The longest window that can be asked for, in milliseconds: one day.
-pub const WINDOW_MAX_MS: i64 = 24 * 3_600_000;
+/// The longest window that can be asked for, in milliseconds: three days.
+pub const WINDOW_MAX_MS: i64 = 72 * 3_600_000;
 
 const _: () = assert!(2 * WINDOW_MAX_MS < RECENT_MS, "a window of a sighting days late must still be whole");
 
 impl Windows {
-    /// The events of `history` within a day of `own`, and `own`. Clearings of known authorizations are
+    /// The events of `history` within three days of `own`, and `own`. Clearings of known authorizations are
     /// left out: they move nothing.
     pub fn around(history: &History, own: &Event) -> Windows {
         let near = |event: &Event| event.at.abs_diff(own.at) < WINDOW_MAX_MS.unsigned_abs();
@@ -28,6 +28,11 @@ impl Windows {
         let place = events.partition_point(|event| event.order() < own.order());
         events.insert(place, *own);
         Windows { events, own: place }
+    }
+
+    /// The most events that hold in one window of `length` milliseconds: see [`Windows::widest`].
+    pub fn count(&self, length: i64, holds: impl Fn(&Event) -> bool) -> i64 {
+        self.widest(length, |events| events.iter().filter(|event| holds(event)).count() as i64)
     }
 
     /// The largest value of `measure` over the windows of `length` milliseconds that hold the sighting
