@@ -11,7 +11,7 @@ use cardwatch::config::Settings;
 use cardwatch::domain::card::CardNumber;
 use cardwatch::domain::incident::{Details, Element, Period, WatchPeriod};
 use cardwatch::exposure::fingerprint::{Fingerprinter, Key, Keyring};
-use cardwatch::exposure::plan::{CardName, ImportPlan, Mode, PlanEntry};
+use cardwatch::exposure::plan::{Action, CardName, ImportPlan, PlanEntry};
 use cardwatch::exposure::record::{IncidentRecord, Mark};
 use cardwatch::exposure::revision::Finish;
 use cardwatch::health::Health;
@@ -70,11 +70,13 @@ fn import(config: &Settings, cards: &[usize]) {
     let mark = Mark { at: clock.now(), by: "test".to_owned(), host: "here".to_owned() };
     let number = writer.claim(&mut incident, details, mark).unwrap();
     let snapshot = incident.clone();
-    let mut plan = ImportPlan::new(&snapshot, number, Mode::Add, known.cards);
+    let mut plan = ImportPlan::new(&snapshot, number, known.cards);
     for card in cards {
         let pan = CardNumber::parse(card_number(*card).as_bytes()).unwrap();
         let name = CardName { key: "k1".parse().unwrap(), fingerprint: keys.of_number(0, &pan) };
-        let entry = PlanEntry { name, others: &[], expiry: None, tier: None, references: Default::default() };
+        let references = Default::default();
+        let entry =
+            PlanEntry { action: Action::Add, name, others: &[], expiry: None, tier: None, references };
         for write in plan.entry(&entry).1 {
             writer.card(&write).unwrap();
         }
