@@ -74,11 +74,7 @@ pub(super) fn run(args: &Args, command: &BacktestArgs, output: &Output) -> Resul
     Ok(())
 }
 
-fn evaluate(
-    command: &BacktestArgs,
-    feed: &mut Feed,
-    evaluation: &mut Evaluation,
-) -> Result<Read, Stopped> {
+fn evaluate(command: &BacktestArgs, feed: &mut Feed, evaluation: &mut Evaluation) -> Result<Read, Stopped> {
     let mut read = Read::default();
     for (number, path) in command.files.iter().enumerate() {
         let mut file = TransactionFile::open(path).map_err(|error| unread(&error))?;

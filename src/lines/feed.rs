@@ -125,9 +125,7 @@ pub fn card_of(
 ) -> Result<Option<Fingerprint>, Unreadable> {
     Ok(match mapping.scan(value)? {
         CardField::Number(number) => Some(fingerprinter.of_number(0, &number)),
-        CardField::Token(token) => {
-            fingerprinter.of_token(0, &Namespace::default(), token.bytes()).ok()
-        }
+        CardField::Token(token) => fingerprinter.of_token(0, &Namespace::default(), token.bytes()).ok(),
         CardField::Fingerprint { fingerprint, .. } => Some(fingerprint),
     })
 }
