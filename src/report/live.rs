@@ -145,6 +145,10 @@ impl<W: Write> LiveView<W> {
 
     fn block(&self) -> Vec<String> {
         let numbers = &self.last;
+        if numbers.total.is_zero() {
+            // Nothing has begun: notes stand alone.
+            return Vec::new();
+        }
         let share = numbers.elapsed.as_secs_f64() / numbers.total.as_secs_f64().max(0.001);
         let filled = (share.min(1.0) * 24.0).round() as usize;
         let bar: String = (0..24).map(|place| if place < filled { '━' } else { '─' }).collect();
@@ -363,6 +367,12 @@ mod tests {
             "2018-06-05T05:40:15.000Z high 85 3f3f3f3f A-1207 12980 JPY at Aoba\u{fffd} Online JP (ecom): \
              4 uses under ¥500 in 20 minutes (45); 6 times the card's mean (40)\nrevision 2\n"
         );
+    }
+
+    #[test]
+    fn before_the_first_numbers_a_terminal_shows_notes_alone() {
+        let text = shown(Some(120), |view| view.note("the list is imported").unwrap());
+        assert_eq!(text, "the list is imported\n");
     }
 
     #[test]
