@@ -13,6 +13,8 @@ use crate::app::settings::cluster;
 use crate::clock::SystemClock;
 use crate::domain::incident::Details;
 use crate::kafka::feed::Feed;
+use crate::kafka::probe::Probe;
+use crate::kafka::probe::Probe;
 use crate::kafka::producer::Outgoing;
 use crate::lines::start::Stopped;
 use crate::report::plain::grouped;
@@ -103,9 +105,9 @@ fn instructions(world: &World) -> String {
     let columns = "--column pan --expiry-column expiry --reference account=account";
     format!(
         "A simulated breach (seed {}): {} cards for {} days. No card, person or merchant in it is real.\n\n\
-         {TRANSACTIONS} is in the shape that the default mapping reads. Thieves begin on {}; {TRUTH} names their\n\
-         transactions.\n\n\
-         The first notice, on {} ({} cards):\n\n\
+         {TRANSACTIONS} is in the shape that the default mapping reads.\n\
+         Thieves begin on {}; {TRUTH} names their transactions.\n\n\
+         In this directory. The first notice, on {} ({} cards):\n\n\
          cardwatch incident open {INCIDENT} \\\n  --name \"{}\" --party \"{}\" --time-zone {} \\\n  {} \\\n  \
          --list {FIRST_NOTICE} {columns}\n\n\
          Its revision, on {} ({} cards added, {} withdrawn):\n\n\
@@ -161,6 +163,13 @@ fn write_topic(args: &Args, simulate: &SimulateArgs, world: &World, output: &Out
             format!("the transactions could not be written to {topic} on {servers}: {error}"),
         )
     };
+    let probe = Probe::new(&cluster(&settings)).map_err(|error| failed(&error))?;
+    if probe.partitions(topic).map_err(|error| failed(&error))?.is_none() {
+        return Err(Stopped::new(
+            exit::CONFIG,
+            format!("topic {topic} does not exist; make it first: the input is yours, cardwatch makes none"),
+        ));
+    }
     let mut feed = Feed::new(&cluster(&settings), Arc::new(SystemClock)).map_err(|error| failed(&error))?;
     let progress = Progress::new(!output.is_json(), "transactions", None);
     for event in world.events() {
