@@ -1,6 +1,6 @@
 //! What a command prints, and where.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use super::args;
 use crate::report::table::{Format, Look, Table};
@@ -33,6 +33,17 @@ impl Output {
     /// Prints tables. A closed pipe is the reader's choice and no failure.
     pub(super) fn tables(self, tables: &[Table]) {
         let _ = Table::write_all(&mut std::io::stdout().lock(), self.look, tables);
+    }
+
+    /// Prints tables on standard error, where standard output carries something else.
+    pub(super) fn tables_aside(self, tables: &[Table]) {
+        let look = Look { terminal: std::io::stderr().is_terminal(), ..self.look };
+        let _ = Table::write_all(&mut std::io::stderr().lock(), look, tables);
+    }
+
+    /// Prints something worth knowing, on standard error.
+    pub(super) fn remark(self, text: &str) {
+        let _ = writeln!(std::io::stderr().lock(), "cardwatch: note: {text}");
     }
 
     /// Prints a sentence for people; nothing where the output is JSON.
