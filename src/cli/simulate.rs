@@ -14,7 +14,6 @@ use crate::clock::SystemClock;
 use crate::domain::incident::Details;
 use crate::kafka::feed::Feed;
 use crate::kafka::probe::Probe;
-use crate::kafka::probe::Probe;
 use crate::kafka::producer::Outgoing;
 use crate::lines::start::Stopped;
 use crate::report::plain::grouped;
@@ -195,4 +194,37 @@ fn write_topic(args: &Args, simulate: &SimulateArgs, world: &World, output: &Out
         simulate.seed, simulate.cards, simulate.days
     ));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args;
+
+    /// The words of a command as a shell would hand them over; quotes hold words together.
+    fn words(command: &str) -> Vec<String> {
+        let mut words = Vec::new();
+        for (place, part) in command.split('"').enumerate() {
+            if place % 2 == 1 {
+                words.push(part.to_owned());
+            } else {
+                words.extend(part.split_whitespace().map(str::to_owned));
+            }
+        }
+        words
+    }
+
+    #[test]
+    fn every_command_of_the_instructions_is_one_that_cardwatch_knows() {
+        for days in [2, 90] {
+            let world = World::new(WorldSpec::sized(3, 200, days)).unwrap();
+            let text = instructions(&world).replace("\\\n", " ");
+            let commands: Vec<&str> = text.lines().filter(|line| line.starts_with("cardwatch ")).collect();
+            assert_eq!(commands.len(), 3, "{text}");
+            for command in commands {
+                let parsed = args::parse(words(command), String::new());
+                assert!(parsed.is_ok(), "{command}: {:?}", parsed.err());
+            }
+        }
+    }
 }
