@@ -45,8 +45,9 @@ impl<'a> Writer<'a> {
         mark: Mark,
     ) -> Result<u32, ImportError> {
         let number = incident.claim(details, mark)?;
-        self.own = Some(number);
         self.put(incident)?;
+        // Not before: where another took over meanwhile, the number is theirs.
+        self.own = Some(number);
         Ok(number)
     }
 
