@@ -96,9 +96,9 @@ impl Screen {
     pub(super) fn opened(&mut self, imported: &Imported) {
         let period = imported.after.details.as_ref().map(|details| details.exposure);
         let period =
-            period.map_or(String::new(), |period| format!(", exposed {} to {}", period.from, period.until));
+            period.map_or(String::new(), |period| format!(" (exposed {} to {})", period.from, period.until));
         self.note(&format!(
-            "Day 0: the shop names {} cards{period}. Imported as revision 1; from now on they are watched.",
+            "Day 0: the shop names {} cards{period}: revision 1, watched from now on.",
             grouped(imported.added)
         ));
     }
