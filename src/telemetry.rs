@@ -28,7 +28,9 @@ pub fn start_logs(format: LogFormat, level: LogLevel, verbose: u8) -> Result<(),
         LogFormat::Text => lines.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    tracing_subscriber::registry().with(lines.with_filter(targets)).try_init()
+    // The filter stands before the layer, not on it: a filter of one layer keeps what it said of the last event
+    // in the thread, and a line of a library that logs through `log` would make it swallow one of ours.
+    tracing_subscriber::registry().with(targets).with(lines).try_init()
 }
 
 fn filter(level: LogLevel, verbose: u8) -> LevelFilter {

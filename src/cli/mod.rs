@@ -2,10 +2,18 @@
 
 pub mod args;
 
+mod lists;
 mod output;
 mod signals;
 
+mod backtest;
+mod check;
+mod demo;
+mod fingerprint;
+mod incident;
+mod key;
 mod run;
+mod simulate;
 mod topics;
 
 use std::process::ExitCode;
@@ -15,8 +23,10 @@ use args::{Args, Command};
 use crate::app::librdkafka_version;
 use crate::config::{Settings, environment};
 use crate::exposure::fingerprint::Keyring;
+use crate::files::keys::KeyDirectory;
 use crate::lines::start::Stopped;
 use crate::stop::exit;
+use crate::telemetry;
 use output::Output;
 
 /// Runs the command line and says how to leave.
@@ -43,8 +53,14 @@ pub fn main() -> ExitCode {
 fn dispatch(args: Args, output: &Output) -> Result<(), Stopped> {
     match &args.command {
         Command::Run(run) => run::run(&args, run),
+        Command::Check(_) => check::run(&args, output),
+        Command::Key(command) => key::run(&args, command, output),
+        Command::Demo(demo) => demo::run(&args, demo, output),
+        Command::Simulate(simulate) => simulate::run(&args, simulate, output),
+        Command::Fingerprint(command) => fingerprint::run(&args, command, output),
+        Command::Incident(command) => incident::run(&args, command, output),
         Command::Topics(topics) => topics::run(&args, topics, output),
-        _ => Err(Stopped::new(exit::INTERNAL, "this command is being built")),
+        Command::Backtest(backtest) => backtest::run(&args, backtest, output),
     }
 }
 
@@ -54,8 +70,19 @@ fn settings(args: &Args) -> Result<Settings, Stopped> {
         .map_err(|problems| Stopped::new(exit::CONFIG, problems.to_string()))
 }
 
-/// The keyring of the settings' key directory.
+/// For a command that handles card numbers: nothing of it may be left in a core dump or a panic's message.
+/// It logs only when asked to.
+fn guard(args: &Args, settings: &Settings) -> Result<(), Stopped> {
+    if args.verbose > 0 {
+        return run::start_process(settings, args.verbose);
+    }
+    telemetry::withhold_panic_messages();
+    // Without a log there is nobody to tell; the command itself works all the same.
+    let _ = telemetry::harden();
+    Ok(())
+}
+
+/// The keys of the settings' key directory.
 fn keyring(settings: &Settings) -> Result<Keyring, Stopped> {
-    let _ = settings;
-    Err(Stopped::new(exit::CONFIG, "no keys yet"))
+    KeyDirectory::new(&settings.keys.directory).load().map_err(|error| key::stopped(&error))
 }

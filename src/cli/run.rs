@@ -65,7 +65,7 @@ pub(super) fn run(args: &Args, run: &RunArgs) -> Result<(), Stopped> {
     }
     match reason {
         Some(Reason::Failed { code, message }) => {
-            tracing::error!(code, message, "stopped");
+            tracing::error!(code, reason = message, "stopped");
             Err(Stopped::new(code, message))
         }
         _ => Ok(()),
@@ -110,6 +110,6 @@ fn reload(settings: &Settings, service: &Service) {
             tracing::info!(rules = judge.rules().digest(), "rules reloaded");
             service.set_judge(judge);
         }
-        Err(stopped) => tracing::error!(message = stopped.message, "the old rules stay in force"),
+        Err(stopped) => tracing::error!(reason = stopped.message, "the old rules stay in force"),
     }
 }

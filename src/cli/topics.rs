@@ -1,16 +1,22 @@
 //! `cardwatch topics`: what must exist, what does.
 
+use std::time::Duration;
+
 use super::args::{Args, TopicsArgs};
 use super::output::Output;
 use super::settings;
 use crate::app::settings::{cluster, names};
 use crate::app::topics::{faults, stopped, wanted};
+use crate::backoff::Backoff;
 use crate::config::Settings;
 use crate::kafka::probe::Probe;
 use crate::kafka::topics::{Checked, Role, Topics};
 use crate::lines::start::Stopped;
 use crate::report::table::{Cell, Table};
-use crate::stop::exit;
+use crate::stop::{Stop, exit};
+
+/// How long a topic that was made may take to be told of.
+const METADATA_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) fn run(args: &Args, topics_args: &TopicsArgs, output: &Output) -> Result<(), Stopped> {
     let settings = settings(args)?;
@@ -52,7 +58,25 @@ fn create(settings: &Settings, topics: &Topics, probe: &Probe, output: &Output) 
         topics
             .create(&checked.wanted, count, settings.topics.replication_factor)
             .map_err(|error| Stopped::new(exit::UNAVAILABLE, error.to_string()))?;
+        await_topic(probe, &checked.wanted.name)?;
         output.say(&format!("made {}", checked.wanted.name));
+    }
+    Ok(())
+}
+
+/// Waits until the cluster tells of a topic that it has made: brokers learn of it one after the other.
+fn await_topic(probe: &Probe, topic: &str) -> Result<(), Stopped> {
+    let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(200));
+    let mut waited = Duration::ZERO;
+    while probe.partitions(topic)?.is_none() {
+        if waited > METADATA_TIMEOUT {
+            let message =
+                format!("topic {topic} was made, but the cluster does not tell of it; run this again");
+            return Err(Stopped::new(exit::UNAVAILABLE, message));
+        }
+        let wait = backoff.next_wait();
+        waited += wait;
+        Stop::new().wait(wait);
     }
     Ok(())
 }

@@ -8,12 +8,33 @@ use proptest::prelude::*;
 use crate::domain::card::{Fingerprint, KeyId};
 use crate::domain::incident::{Details, Element, IncidentId, Period, WatchPeriod};
 use crate::domain::time::Timestamp;
-use crate::exposure::plan::{CardName, CardWrite, ImportPlan, ListedCard, Mode, PlanEntry};
+use crate::exposure::plan::{Action, CardName, CardWrite, ImportPlan, ListedCard, PlanEntry};
 use crate::exposure::record::{CardTotals, Counts, IncidentRecord, ListKey, Mark};
 use crate::exposure::revision::Finish;
 
 pub(super) const CARDS: usize = 6;
 pub(super) const INCIDENTS: usize = 3;
+
+/// What a list means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    Add,
+    Withdraw,
+    /// Every second entry withdraws its card, the others add theirs.
+    Both,
+    /// Its cards are all there are.
+    Replace,
+}
+
+impl Mode {
+    fn action(self, place: usize) -> Action {
+        match self {
+            Mode::Withdraw => Action::Withdraw,
+            Mode::Both if place % 2 == 1 => Action::Withdraw,
+            _ => Action::Add,
+        }
+    }
+}
 
 /// Something that happens to the list.
 #[derive(Debug, Clone)]
@@ -39,8 +60,8 @@ pub(super) enum Op {
 /// Either lists of all modes under one key, or lists that add and withdraw under two. A replacing list does not
 /// know the other names of the cards that it lacks, so with two keys only the cards it names are exact.
 pub(super) fn ops(most: usize) -> impl Strategy<Value = Vec<Op>> {
-    let any_mode = prop_oneof![3 => Just(Mode::Add), 2 => Just(Mode::Withdraw), 2 => Just(Mode::Replace)];
-    let change = prop_oneof![3 => Just(Mode::Add), 2 => Just(Mode::Withdraw)];
+    let change = prop_oneof![3 => Just(Mode::Add), 2 => Just(Mode::Withdraw), 2 => Just(Mode::Both)];
+    let any_mode = prop_oneof![5 => change.clone(), 2 => Just(Mode::Replace)];
     prop_oneof![ops_of(most, any_mode, Just(false)), ops_of(most, change, any::<bool>())]
 }
 
@@ -219,20 +240,23 @@ impl Model {
         let mut steps = vec![self.incident_step(n)];
 
         let mut writes = Vec::new();
-        let mut plan = ImportPlan::new(&record, number, mode, self.incidents[n].cards.clone());
-        for card in list {
+        let mut plan = ImportPlan::new(&record, number, self.incidents[n].cards.clone());
+        for (place, card) in list.iter().enumerate() {
+            let action = mode.action(place);
             let name = |key_n| CardName { key: key(key_n), fingerprint: fingerprint(*card, key_n) };
             let others = [name(1 - primary)];
             let (expiry, tier, references) = Default::default();
-            writes.extend(
-                plan.entry(&PlanEntry { name: name(primary), others: &others, expiry, tier, references }).1,
-            );
+            let name = name(primary);
+            let entry = PlanEntry { action, name, others: &others, expiry, tier, references };
+            writes.extend(plan.entry(&entry).1);
         }
-        let totals = plan.finish(|write| {
-            writes.push(write);
-            Ok::<(), Infallible>(())
-        });
-        let Ok(totals) = totals;
+        if mode == Mode::Replace {
+            let Ok(()) = plan.withdraw_unnamed(|write| {
+                writes.push(write);
+                Ok::<(), Infallible>(())
+            });
+        }
+        let totals = plan.totals();
 
         for write in writes.into_iter().take(dies_after.unwrap_or(usize::MAX)) {
             steps.push(self.card_step(n, &write));
@@ -258,25 +282,29 @@ impl Model {
 }
 
 fn naive_import(number: u32, mode: Mode, list: &[usize], before: &BTreeSet<usize>) -> (Change, Report) {
-    let named: BTreeSet<usize> = list.iter().copied().collect();
-    let mut change = Change { number, added: BTreeSet::new(), withdrawn: BTreeSet::new() };
-    match mode {
-        Mode::Add | Mode::Replace => change.added = named.difference(before).copied().collect(),
-        Mode::Withdraw => change.withdrawn = named.intersection(before).copied().collect(),
+    let mut first: BTreeMap<usize, Action> = BTreeMap::new();
+    for (place, card) in list.iter().enumerate() {
+        first.entry(*card).or_insert(mode.action(place));
     }
+    let named = |action: Action| -> BTreeSet<usize> {
+        first.iter().filter(|(_, first)| **first == action).map(|(card, _)| *card).collect()
+    };
+    let (to_add, to_withdraw) = (named(Action::Add), named(Action::Withdraw));
+    let added = to_add.difference(before).copied().collect();
+    let mut withdrawn: BTreeSet<usize> = to_withdraw.intersection(before).copied().collect();
+    let not_there = to_withdraw.len() - withdrawn.len();
     if mode == Mode::Replace {
-        change.withdrawn = before.difference(&named).copied().collect();
+        withdrawn = before.difference(&to_add).copied().collect();
     }
-    let named_before = named.intersection(before).count() as u64;
-    let withdraws = mode == Mode::Withdraw;
+    let change = Change { number, added, withdrawn };
     let counts = Counts {
         read: list.len() as u64,
         added: change.added.len() as u64,
-        already_there: if withdraws { 0 } else { named_before },
+        already_there: to_add.intersection(before).count() as u64,
         updated: 0,
         withdrawn: change.withdrawn.len() as u64,
-        not_there: if withdraws { named.len() as u64 - named_before } else { 0 },
-        repeated: (list.len() - named.len()) as u64,
+        not_there: not_there as u64,
+        repeated: (list.len() - first.len()) as u64,
         rejected: 0,
     };
     let after = before.len() + change.added.len() - change.withdrawn.len();

@@ -16,15 +16,14 @@ use crate::domain::expiry::ExpiryDate;
 use crate::domain::incident::{IncidentId, References};
 use crate::exposure::record::{CardRecord, CardTotals, Counts, IncidentRecord, ListKey, RevisionState};
 
-/// What a list means.
+/// What becomes of an entry's card. One revision may do both: its lists of cards added and cards withdrawn
+/// are entries of one plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Its cards come in addition.
+pub enum Action {
+    /// It is put on the list.
     Add,
-    /// Its cards are taken off.
+    /// It is taken off.
     Withdraw,
-    /// Its cards are all there are.
-    Replace,
 }
 
 /// A card as the list names it: under one key.
@@ -48,6 +47,8 @@ pub struct ListedCard {
 /// One entry of a list, fingerprinted.
 #[derive(Debug, Clone)]
 pub struct PlanEntry<'a> {
+    /// What becomes of the card. Of several entries for one card the first counts.
+    pub action: Action,
     /// The name to write the card under: the primary key's, or the only one that is known.
     pub name: CardName,
     /// The same card under other active keys: it may be on the list under one of them, and withdrawing it
@@ -113,7 +114,6 @@ pub struct PlanTotals {
 pub struct ImportPlan<'a> {
     incident: &'a IncidentRecord,
     number: u32,
-    mode: Mode,
     existing: HashMap<Fingerprint, ListedCard>,
     named: HashSet<Fingerprint>,
     counts: Counts,
@@ -125,14 +125,12 @@ impl<'a> ImportPlan<'a> {
     pub fn new(
         incident: &'a IncidentRecord,
         number: u32,
-        mode: Mode,
         existing: HashMap<Fingerprint, ListedCard>,
     ) -> ImportPlan<'a> {
         let shown = existing.values().filter(|card| incident.lists(&card.record.events)).count() as u64;
         ImportPlan {
             incident,
             number,
-            mode,
             existing,
             named: HashSet::new(),
             counts: Counts::default(),
@@ -152,14 +150,14 @@ impl<'a> ImportPlan<'a> {
         let recorded: Vec<&CardName> =
             names().filter(|name| self.existing.contains_key(&name.fingerprint)).collect();
         let listed = recorded.iter().filter(|name| self.lists(name)).count() as u64;
-        match (self.mode, listed) {
-            (Mode::Add | Mode::Replace, 0) => (Outcome::Added, self.add(entry, &recorded)),
-            (Mode::Add | Mode::Replace, _) => self.update(entry, &recorded),
-            (Mode::Withdraw, 0) => {
+        match (entry.action, listed) {
+            (Action::Add, 0) => (Outcome::Added, self.add(entry, &recorded)),
+            (Action::Add, _) => self.update(entry, &recorded),
+            (Action::Withdraw, 0) => {
                 self.counts.not_there += 1;
                 (Outcome::NotThere, Vec::new())
             }
-            (Mode::Withdraw, _) => {
+            (Action::Withdraw, _) => {
                 self.counts.withdrawn += 1;
                 self.cards.after -= listed;
                 (Outcome::Withdrawn, recorded.into_iter().filter_map(|name| self.without(name)).collect())
@@ -178,27 +176,29 @@ impl<'a> ImportPlan<'a> {
         PlanTotals { counts: self.counts, cards: self.cards }
     }
 
-    /// Ends the list. A replacing list now withdraws every card that it did not name.
+    /// Withdraws every card that no entry named: the last step where a list is all there is.
     ///
     /// # Errors
     /// The first error of `write`.
-    pub fn finish<E>(mut self, mut write: impl FnMut(CardWrite) -> Result<(), E>) -> Result<PlanTotals, E> {
-        if self.mode == Mode::Replace {
-            let unnamed = self.existing.iter().filter(|(fingerprint, card)| {
-                !self.named.contains(*fingerprint) && self.incident.lists(&card.record.events)
-            });
-            let mut rest: Vec<CardName> = unnamed
-                .map(|(fingerprint, card)| CardName { key: card.key.clone(), fingerprint: *fingerprint })
-                .collect();
-            // In order, so that the same list writes the same records in the same order.
-            rest.sort_unstable_by_key(|name| name.fingerprint);
-            self.counts.withdrawn += rest.len() as u64;
-            self.cards.after -= rest.len() as u64;
-            for name in &rest {
-                self.without(name).map_or(Ok(()), &mut write)?;
-            }
+    pub fn withdraw_unnamed<E>(
+        &mut self,
+        mut write: impl FnMut(CardWrite) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let unnamed = self.existing.iter().filter(|(fingerprint, card)| {
+            !self.named.contains(*fingerprint) && self.incident.lists(&card.record.events)
+        });
+        let mut rest: Vec<CardName> = unnamed
+            .map(|(fingerprint, card)| CardName { key: card.key.clone(), fingerprint: *fingerprint })
+            .collect();
+        // In order, so that the same list writes the same records in the same order.
+        rest.sort_unstable_by_key(|name| name.fingerprint);
+        for name in &rest {
+            self.named.insert(name.fingerprint);
+            self.counts.withdrawn += 1;
+            self.cards.after -= 1;
+            self.without(name).map_or(Ok(()), &mut write)?;
         }
-        Ok(self.totals())
+        Ok(())
     }
 
     fn lists(&self, name: &CardName) -> bool {

@@ -65,7 +65,7 @@ pub enum RevisionError {
     /// The incident's cards were written under another key of the same name.
     #[error(
         "key {key} is not the key that the cards of {incident} were written under: its check value differs; \
-         put the right {key}.key into the key directory"
+         put the right {key}.key into the key directory, or make the list of fingerprints again with it"
     )]
     OtherKey {
         /// The incident.
@@ -158,6 +158,19 @@ impl IncidentRecord {
             revision.cards = finish.cards;
         }
         Ok(())
+    }
+
+    /// Gives a claimed revision up; whether it was one.
+    pub fn abandon(&mut self, number: u32) -> bool {
+        let claimed =
+            |revision: &&mut Revision| revision.number == number && revision.state == RevisionState::Claimed;
+        match self.revisions.iter_mut().find(claimed) {
+            Some(revision) => {
+                revision.state = RevisionState::Dead;
+                true
+            }
+            None => false,
+        }
     }
 
     /// Takes a revision back, for good: what it changed becomes as if it had not been, in the order of the

@@ -1,1 +1,9 @@
 //! Everything that reads and writes files: lists, keys, transactions.
+//!
+//! What decompressors and the operating system buffer on the way is theirs; every buffer of ours that held card
+//! numbers is wiped when it is dropped.
+
+pub mod input;
+pub mod keys;
+pub mod list;
+pub mod transactions;

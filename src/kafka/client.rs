@@ -108,6 +108,18 @@ impl Cluster {
         config.set("queue.buffering.max.messages", "100000");
         config
     }
+
+    /// An idempotent producer without transactions, for many records that nobody waits for.
+    pub fn feed(&self) -> ClientConfig {
+        let mut config = self.base();
+        config.set("enable.idempotence", "true");
+        config.set("partitioner", "murmur2_random");
+        config.set("message.max.bytes", MESSAGE_BYTES_MAX.to_string());
+        config.set("linger.ms", "20");
+        config.set("compression.type", "lz4");
+        config.set("queue.buffering.max.messages", "100000");
+        config
+    }
 }
 
 /// What a client's callbacks leave for the thread that owns it.
@@ -153,9 +165,9 @@ impl ClientContext for Context {
             RDKafkaLogLevel::Emerg
             | RDKafkaLogLevel::Alert
             | RDKafkaLogLevel::Critical
-            | RDKafkaLogLevel::Error => tracing::error!(facility, message, "kafka client"),
-            RDKafkaLogLevel::Warning => tracing::warn!(facility, message, "kafka client"),
-            _ => tracing::debug!(facility, message, "kafka client"),
+            | RDKafkaLogLevel::Error => tracing::error!(facility, text = message, "kafka client"),
+            RDKafkaLogLevel::Warning => tracing::warn!(facility, text = message, "kafka client"),
+            _ => tracing::debug!(facility, text = message, "kafka client"),
         }
     }
 

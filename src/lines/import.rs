@@ -5,27 +5,30 @@
 //! whole list would hold every reader of the topic back. Until the finishing mark is committed, nothing of
 //! a revision is visible; after it, all of it is.
 
-use std::collections::HashMap;
+mod writer;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::start::Stopped;
 use crate::clock::Clock;
-use crate::domain::card::Fingerprint;
-use crate::domain::incident::{Details, IncidentId};
-use crate::exposure::plan::{CardWrite, ListedCard};
-use crate::exposure::record::{CardRecord, IncidentRecord, ListKey, Mark, RecordError};
-use crate::exposure::revision::{Finish, RevisionError};
+use crate::domain::card::{Fingerprint, KeyId};
+use crate::domain::incident::IncidentId;
+use crate::domain::time::Timestamp;
+use crate::exposure::fingerprint::CheckValue;
+use crate::exposure::plan::ListedCard;
+use crate::exposure::record::{CardRecord, IncidentRecord, IncidentState, ListKey, Mark, RecordError};
+use crate::exposure::revision::RevisionError;
+use crate::exposure::set::{ExposureSet, View};
 use crate::kafka::client::Cluster;
 use crate::kafka::probe::Probe;
-use crate::kafka::producer::{Outcome, Outgoing, SendError, TransactionalProducer};
+use crate::kafka::producer::TransactionalProducer;
 use crate::kafka::reader::{Read, Reader};
 use crate::stop::exit;
 
-/// Records in one transaction at most.
-const RECORDS_MAX: usize = 10_000;
-/// How long a transaction stays open at most while cards are written.
-const OPEN_MAX: Duration = Duration::from_secs(1);
+pub use writer::Writer;
+
 /// How long reading the list may make no progress.
 const STALL: Duration = Duration::from_secs(60);
 
@@ -33,7 +36,7 @@ const STALL: Duration = Duration::from_secs(60);
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// Another import of the same incident took over; nothing of this one is or will be visible.
-    #[error("{0}; nothing of this import is visible")]
+    #[error("{0}; nothing of this change is visible")]
     TakenOver(String),
     /// The change is refused by the incident's own rules.
     #[error(transparent)]
@@ -81,18 +84,75 @@ pub struct Known {
     pub incident: Option<IncidentRecord>,
     /// Its cards, shown or not.
     pub cards: HashMap<Fingerprint, ListedCard>,
+    /// The other incidents there are.
+    pub others: BTreeSet<IncidentId>,
+    /// What the other open incidents know of the keys.
+    pub keys: BTreeMap<KeyId, (IncidentId, CheckValue)>,
+}
+
+impl Known {
+    /// How many cards of the incident are watched.
+    pub fn shown(&self) -> u64 {
+        let Some(incident) = &self.incident else { return 0 };
+        self.cards.values().filter(|card| incident.shows(&card.record.events)).count() as u64
+    }
+
+    /// Whether a key is the one that the list knows by this name: the incident's own, or another's.
+    ///
+    /// # Errors
+    /// [`RevisionError::OtherKey`] when it is not.
+    pub fn check_key(&self, key: &KeyId, check: CheckValue) -> Result<(), RevisionError> {
+        if let Some(incident) = &self.incident {
+            incident.check_key(key, check)?;
+        }
+        match self.keys.get(key) {
+            Some((incident, known)) if *known != check => {
+                Err(RevisionError::OtherKey { incident: incident.clone(), key: key.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn note_other(&mut self, id: &IncidentId, value: Option<&[u8]>) -> Result<(), RecordError> {
+        self.keys.retain(|_, (incident, _)| incident != id);
+        let Some(value) = value else {
+            self.others.remove(id);
+            return Ok(());
+        };
+        self.others.insert(id.clone());
+        let record = IncidentRecord::from_json(id, value)?;
+        if record.state == IncidentState::Open {
+            let checks = record.checks.into_iter();
+            self.keys.extend(checks.map(|(key, check)| (key, (id.clone(), check))));
+        }
+        Ok(())
+    }
+}
+
+/// How far the list is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// To the end of this moment. Somebody's open transaction is waited for.
+    End,
+    /// Only as far as no open transaction stands in the way: what is behind one is not seen.
+    Stable,
 }
 
 impl ListTopic {
-    /// Reads the whole list up to the high watermark of this moment, record by record.
+    /// Reads the whole list as it is at this moment, record by record.
     ///
     /// # Errors
     /// When the topic cannot be read, does not come to its end, or `visit` refuses a record.
     pub fn read(
         &self,
+        until: Until,
         mut visit: impl FnMut(i64, &[u8], Option<&[u8]>) -> Result<(), RecordError>,
     ) -> Result<(), Stopped> {
-        let marks = self.probe.watermarks(&self.topic, 0)?;
+        self.check_topic()?;
+        let marks = match until {
+            Until::End => self.probe.watermarks(&self.topic, 0)?,
+            Until::Stable => self.probe.stable_watermarks(&self.topic, 0)?,
+        };
         if marks.high == marks.low {
             return Ok(());
         }
@@ -136,9 +196,9 @@ impl ListTopic {
     ///
     /// # Errors
     /// As [`ListTopic::read`].
-    pub fn look(&self, id: &IncidentId) -> Result<Known, Stopped> {
+    pub fn look(&self, id: &IncidentId, until: Until) -> Result<Known, Stopped> {
         let mut known = Known::default();
-        self.read(|_, key, value| {
+        self.read(until, |_, key, value| {
             match ListKey::parse(key)? {
                 ListKey::Incident(found) if found == *id => {
                     known.incident = match value {
@@ -146,6 +206,7 @@ impl ListTopic {
                         None => None,
                     };
                 }
+                ListKey::Incident(other) => known.note_other(&other, value)?,
                 ListKey::Card { ref key, fingerprint, ref incident } if incident == id => match value {
                     Some(value) => {
                         let name = ListKey::Card { key: key.clone(), fingerprint, incident: id.clone() };
@@ -156,11 +217,39 @@ impl ListTopic {
                         known.cards.remove(&fingerprint);
                     }
                 },
-                _ => {}
+                ListKey::Card { .. } => {}
             }
             Ok(())
         })?;
         Ok(known)
+    }
+
+    /// All incidents, and how many cards each shows.
+    ///
+    /// # Errors
+    /// As [`ListTopic::read`].
+    pub fn survey(&self) -> Result<Arc<View>, Stopped> {
+        let (_, mut writer) = ExposureSet::new(&[]);
+        self.read(Until::End, |offset, key, value| writer.apply(offset, key, value).map(|_| ()))?;
+        Ok(writer.publish())
+    }
+
+    fn check_topic(&self) -> Result<(), Stopped> {
+        match self.probe.partitions(&self.topic)? {
+            Some(1) => Ok(()),
+            Some(partitions) => Err(Stopped::new(
+                exit::CONFIG,
+                format!(
+                    "topic {} has {partitions} partitions and the exposed list needs exactly 1: delete it and make it \
+                     with `cardwatch topics --create`, or name another under topics.exposures",
+                    self.topic
+                ),
+            )),
+            None => Err(Stopped::new(
+                exit::CONFIG,
+                format!("topic {} does not exist; make it with `cardwatch topics --create`", self.topic),
+            )),
+        }
     }
 
     /// Becomes the one writer of `id`: an earlier one is fenced, its open transaction aborted, and only
@@ -178,135 +267,36 @@ impl ListTopic {
                         format!("the import could not start its transactions: {error}"),
                     )
                 })?;
-        let known = self.look(id)?;
-        let writer =
-            Writer { list: self, id: id.clone(), producer, records: 0, opened: self.clock.instant() };
-        Ok((writer, known))
+        let known = self.look(id, Until::End)?;
+        Ok((Writer::new(self, id, producer), known))
     }
 
-    /// Who holds the incident now, for a writer that was fenced.
-    fn who_took_over(&self, id: &IncidentId) -> String {
-        let known = self.look(id).ok().and_then(|known| known.incident);
-        match known.as_ref().and_then(|incident| incident.revisions.last()) {
-            Some(last) => format!(
-                "another import of incident {id} took over: revision {} by {} on {} at {}",
-                last.number, last.claimed.by, last.claimed.host, last.claimed.at
+    /// Who holds the incident now, for a writer of revision `own` that was fenced.
+    fn who_took_over(&self, id: &IncidentId, own: Option<u32>) -> String {
+        let incident = self.look(id, Until::End).ok().and_then(|known| known.incident);
+        let newest = incident.as_ref().and_then(|incident| newest_change(incident, own));
+        match newest {
+            Some((what, mark)) => format!(
+                "another change of incident {id} took over: {what} by {} on {} at {}",
+                mark.by, mark.host, mark.at
             ),
-            None => format!("another import of incident {id} took over"),
+            None => format!(
+                "the cluster ended this import's transaction, because it was stopped or another change of incident \
+                 {id} began; `cardwatch incident show {id}` tells, and importing again is safe"
+            ),
         }
     }
 }
 
-/// The one writer of an incident.
-#[derive(Debug)]
-pub struct Writer<'a> {
-    list: &'a ListTopic,
-    id: IncidentId,
-    producer: TransactionalProducer,
-    records: usize,
-    opened: Instant,
-}
-
-impl Writer<'_> {
-    /// Claims the next revision number with these details, and makes the claim visible to other imports.
-    ///
-    /// # Errors
-    /// When the incident refuses, or the write fails.
-    pub fn claim(
-        &mut self,
-        incident: &mut IncidentRecord,
-        details: Details,
-        mark: Mark,
-    ) -> Result<u32, ImportError> {
-        let number = incident.claim(details, mark)?;
-        self.put(incident)?;
-        Ok(number)
-    }
-
-    /// Writes a card record; commits by itself from time to time.
-    ///
-    /// # Errors
-    /// When the write fails or another import took over.
-    pub fn card(&mut self, write: &CardWrite) -> Result<(), ImportError> {
-        let key = write.list_key(&self.id).to_string();
-        self.send(&key, &write.record.to_json())?;
-        let long = self.list.clock.instant() - self.opened >= OPEN_MAX;
-        if self.records >= RECORDS_MAX || long { self.commit() } else { Ok(()) }
-    }
-
-    /// Commits the remaining cards, then the finishing mark: from here on the revision is in force.
-    ///
-    /// # Errors
-    /// When the incident refuses, the write fails, or another import took over.
-    pub fn finish(
-        &mut self,
-        incident: &mut IncidentRecord,
-        number: u32,
-        finish: Finish,
-    ) -> Result<(), ImportError> {
-        self.commit()?;
-        incident.finish(number, finish)?;
-        self.put(incident)
-    }
-
-    /// Writes the incident record in a transaction of its own.
-    ///
-    /// # Errors
-    /// When the write fails or another import took over.
-    pub fn put(&mut self, incident: &IncidentRecord) -> Result<(), ImportError> {
-        let key = ListKey::Incident(incident.id.clone()).to_string();
-        self.send(&key, &incident.to_json())?;
-        self.commit()
-    }
-
-    fn send(&mut self, key: &str, value: &[u8]) -> Result<(), ImportError> {
-        if self.records == 0 {
-            self.opened = self.list.clock.instant();
-        }
-        let topic = self.list.topic.clone();
-        let record = Outgoing {
-            topic: &topic,
-            partition: Some(0),
-            key: Some(key.as_bytes()),
-            value: Some(value),
-            headers: &[],
-        };
-        self.records += 1;
-        match self.producer.send(record) {
-            Ok(()) => Ok(()),
-            Err(error @ SendError::TooLarge { .. }) => {
-                Err(Stopped::new(exit::DATA, format!("{key}: {error}")).into())
-            }
-            // A refused record is what a fenced producer sees first; the end of the transaction says why.
-            Err(error) => match self.producer.commit_alone() {
-                Outcome::Fenced(_) => Err(self.taken_over()),
-                _ => Err(Stopped::new(exit::UNAVAILABLE, error.to_string()).into()),
-            },
-        }
-    }
-
-    fn commit(&mut self) -> Result<(), ImportError> {
-        self.records = 0;
-        match self.producer.commit_alone() {
-            Outcome::Committed => Ok(()),
-            Outcome::Fenced(_) => Err(self.taken_over()),
-            Outcome::Unknown(reason) => {
-                let id = &self.id;
-                let message = format!(
-                    "it is not known whether the last step was written ({reason}); `cardwatch incident show {id}` tells"
-                );
-                Err(Stopped::new(exit::UNAVAILABLE, message).into())
-            }
-            Outcome::Aborted { reason, .. } | Outcome::Failed(reason) => {
-                let message = format!(
-                    "writing the list failed: {reason}; nothing of this import is visible, import again"
-                );
-                Err(Stopped::new(exit::UNAVAILABLE, message).into())
-            }
-        }
-    }
-
-    fn taken_over(&self) -> ImportError {
-        ImportError::TakenOver(self.list.who_took_over(&self.id))
-    }
+/// The newest step in the life of an incident that is not the claim of revision `own`.
+fn newest_change(incident: &IncidentRecord, own: Option<u32>) -> Option<(String, &Mark)> {
+    let claims = incident.revisions.iter().filter(|revision| Some(revision.number) > own);
+    let claims = claims.map(|revision| (format!("revision {}", revision.number), &revision.claimed));
+    let since = own.and_then(|own| incident.revision(own)).map_or(Timestamp(i64::MIN), |own| own.claimed.at);
+    let undone = incident.revisions.iter().filter_map(|revision| {
+        let mark = revision.undone.as_ref().filter(|mark| mark.at >= since)?;
+        Some((format!("revision {} undone", revision.number), mark))
+    });
+    let closed = incident.closed.iter().map(|mark| ("closed".to_owned(), mark));
+    claims.chain(undone).chain(closed).max_by_key(|(_, mark)| mark.at)
 }

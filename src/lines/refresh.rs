@@ -217,7 +217,7 @@ impl Refresh {
         match keys(&view) {
             Ok(()) => self.keys_ready.ready(),
             Err(message) => {
-                tracing::error!(message, "cards on the list cannot be recognised");
+                tracing::error!(reason = message, "cards on the list cannot be recognised");
                 self.keys_ready.not_ready(message);
             }
         }

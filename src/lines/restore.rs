@@ -111,7 +111,7 @@ impl Restorer {
         tracing::info!(
             partition,
             histories = memory.histories.len(),
-            target = marks.high,
+            high_watermark = marks.high,
             "histories restored"
         );
         Ok(memory)

@@ -21,6 +21,27 @@ pub struct RevisionSide {
     pub cards: u64,
 }
 
+type Read = fn(&Details) -> String;
+
+/// What an incident says of itself, in the order in which it is shown.
+const ROWS: [(&str, Read); 8] = [
+    ("Name", |details| details.name.clone()),
+    ("Breached party", |details| details.party.clone()),
+    ("Time zone", |details| details.time_zone.clone()),
+    ("Exposed from", |details| details.exposure.from.to_string()),
+    ("Exposed until", |details| details.exposure.until.to_string()),
+    ("Watched from", |details| details.watch.from.unwrap_or(details.exposure.from).to_string()),
+    ("Watched until", |details| details.watch.until.map_or("closed".to_owned(), |date| date.to_string())),
+    ("Exposed data", |details| {
+        details.elements.iter().map(|element| element.as_str()).collect::<Vec<_>>().join(", ")
+    }),
+];
+
+/// What an incident says of itself, line by line.
+pub fn details_rows(details: &Details) -> [(&'static str, String); ROWS.len()] {
+    ROWS.map(|(name, read)| (name, read(details)))
+}
+
 /// The table of a revision as a company publishes it: what was said before, what is said now.
 pub fn revision_table(before: &RevisionSide, after: &RevisionSide, added: u64, withdrawn: u64) -> Table {
     let mut table = Table::new(
@@ -34,20 +55,7 @@ pub fn revision_table(before: &RevisionSide, after: &RevisionSide, added: u64, w
         (added, withdrawn) => format!("{} added, {} withdrawn", grouped(added), grouped(withdrawn)).into(),
     };
     table.row(["Cards".into(), before.cards.into(), after.cards.into(), change]);
-    type Read = fn(&Details) -> String;
-    let rows: [(&str, Read); 8] = [
-        ("Name", |details| details.name.clone()),
-        ("Breached party", |details| details.party.clone()),
-        ("Time zone", |details| details.time_zone.clone()),
-        ("Exposed from", |details| details.exposure.from.to_string()),
-        ("Exposed until", |details| details.exposure.until.to_string()),
-        ("Watched from", |details| details.watch.from.unwrap_or(details.exposure.from).to_string()),
-        ("Watched until", |details| details.watch.until.map_or("closed".to_owned(), |date| date.to_string())),
-        ("Exposed data", |details| {
-            details.elements.iter().map(|element| element.as_str()).collect::<Vec<_>>().join(", ")
-        }),
-    ];
-    for (name, read) in rows {
+    for (name, read) in ROWS {
         let (was, is) = (before.details.as_ref().map(read), after.details.as_ref().map(read));
         let change = match (before.details.as_ref(), after.details.as_ref()) {
             (Some(before), Some(after)) if was != is => describe(name, before, after),
@@ -108,9 +116,26 @@ impl Rejections {
         }
     }
 
+    /// Adds those of one of several lists, whose lines are told apart by its `name`.
+    pub fn add(&mut self, of_list: &Rejections, name: Option<&str>) {
+        for (reason, rejected) in &of_list.by_reason {
+            let reason = name.map_or_else(|| reason.clone(), |name| format!("{name}: {reason}"));
+            let all = self.by_reason.entry(reason).or_default();
+            all.count += rejected.count;
+            let room = LINES_SHOWN - all.first_lines.len().min(LINES_SHOWN);
+            all.first_lines.extend(rejected.first_lines.iter().take(room));
+        }
+    }
+
     /// How many entries were rejected.
     pub fn total(&self) -> u64 {
         self.by_reason.values().map(|rejected| rejected.count).sum()
+    }
+
+    /// The reason of most of them.
+    pub fn commonest(&self) -> Option<&str> {
+        let most = self.by_reason.iter().max_by_key(|(_, rejected)| rejected.count);
+        most.map(|(reason, _)| reason.as_str())
     }
 }
 
@@ -133,6 +158,12 @@ pub struct ImportResult {
     pub repeated: u64,
     /// Card numbers taken although their check digit is wrong.
     pub wrong_check_digit: u64,
+    /// Entries taken without their expiry date, which could not be read.
+    pub unreadable_expiry: u64,
+    /// Entries taken without a tier or reference, which was too long or not UTF-8.
+    pub unreadable_description: u64,
+    /// Entries taken without a tier or reference, which contained their card number.
+    pub withheld: u64,
     /// Entries that could not be used.
     pub rejections: Rejections,
 }
@@ -151,11 +182,37 @@ pub fn import_tables(result: &ImportResult) -> Vec<Table> {
         ("updated", result.updated),
         ("not there to withdraw", result.not_there),
         ("repeated in the list", result.repeated),
-        ("wrong check digit, taken", result.wrong_check_digit),
     ];
-    for (name, count) in always.into_iter().chain(sometimes.into_iter().filter(|(_, count)| *count > 0)) {
+    let sometimes = sometimes.into_iter().chain(oddities(result)).filter(|(_, count)| *count > 0);
+    for (name, count) in always.into_iter().chain(sometimes) {
         counts.row([name.into(), count.into()]);
     }
+    vec![counts, rejected_table(result)]
+}
+
+/// The tables of a list that was fingerprinted.
+pub fn fingerprint_tables(result: &ImportResult) -> Vec<Table> {
+    let mut counts = Table::new("fingerprint", [("entries", "Entries"), ("count", "Count")]);
+    let rejected = result.rejections.total();
+    let always =
+        [("read", result.read), ("written", result.read - rejected), ("rejected", rejected)].into_iter();
+    for (name, count) in always.chain(oddities(result).into_iter().filter(|(_, count)| *count > 0)) {
+        counts.row([name.into(), count.into()]);
+    }
+    vec![counts, rejected_table(result)]
+}
+
+/// What was odd about entries that were taken all the same.
+fn oddities(result: &ImportResult) -> [(&'static str, u64); 4] {
+    [
+        ("wrong check digit, taken", result.wrong_check_digit),
+        ("unreadable expiry date, left out", result.unreadable_expiry),
+        ("tier or reference too long or not UTF-8, left out", result.unreadable_description),
+        ("tier or reference with the card number in it, withheld", result.withheld),
+    ]
+}
+
+fn rejected_table(result: &ImportResult) -> Table {
     let mut rejected =
         Table::new("rejected", [("reason", "Rejected"), ("count", "Count"), ("lines", "Lines")]);
     for (reason, entries) in &result.rejections.by_reason {
@@ -165,7 +222,7 @@ pub fn import_tables(result: &ImportResult) -> Vec<Table> {
         }
         rejected.row([reason.as_str().into(), entries.count.into(), lines.into()]);
     }
-    vec![counts, rejected]
+    rejected
 }
 
 #[cfg(test)]

@@ -13,3 +13,6 @@ mod load;
 
 /// Running the program as a process.
 mod program;
+
+/// The program's own forms, and judging in one piece.
+mod wire;

@@ -2,8 +2,18 @@
 //!
 //! Every test here needs the broker; on a machine that cannot run one they return after one plain line.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
+#![allow(unreachable_pub, reason = "a test binary exports nothing")]
+
 #[path = "../support/mod.rs"]
 mod support;
 
 /// The harness itself: what all other tests here take for granted.
 mod harness;
+
+/// A deployment to run commands against.
+mod deployment;
+
+mod commands;
+mod first_light;
+mod import;

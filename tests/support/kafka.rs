@@ -21,6 +21,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::wait;
 
+use super::check::Offsets;
 use super::records::Isolation;
 
 /// How long one request to the broker may take on a busy machine.
@@ -223,6 +224,12 @@ impl Kafka {
             metadata: element.metadata().to_owned(),
         });
         committed.collect()
+    }
+
+    /// As [`Kafka::committed`], as the checker wants it: 0 where nothing is committed.
+    pub fn offsets(&self, group: &str, topic: &str) -> Offsets {
+        let committed = self.committed(group, topic).into_iter();
+        committed.map(|one| ((topic.to_owned(), one.partition), one.offset.unwrap_or(0))).collect()
     }
 
     /// Commits an offset for a group without members, to plant a starting point.

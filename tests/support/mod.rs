@@ -20,10 +20,12 @@ pub mod reaper;
 
 pub mod check;
 pub mod load;
+pub mod wire;
 
 pub mod broker;
 pub mod chaos;
 pub mod kafka;
+pub mod observe;
 pub mod program;
 pub mod records;
 

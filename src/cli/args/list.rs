@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 
-use crate::domain::card::{CardKind, is_slug};
+use crate::domain::card::{CardKind, KeyId, is_slug};
 use crate::domain::incident::REFERENCE_NAME_BYTES_MAX;
 
 /// How a list of cards is written. Gzip and zstd are recognised by themselves.
@@ -27,6 +27,14 @@ pub struct ListArgs {
     /// The column of the expiry date, as MM/YY or YYYY-MM.
     #[arg(long, value_name = "COLUMN")]
     pub expiry_column: Option<String>,
+
+    /// The column of your own class of exposure.
+    #[arg(long, value_name = "COLUMN")]
+    pub tier_column: Option<String>,
+
+    /// The key that fingerprints were made with, where the list has no column `key`.
+    #[arg(long, value_name = "KEYID")]
+    pub key: Option<KeyId>,
 
     /// A column to keep as a reference; up to eight.
     #[arg(long = "reference", value_name = "NAME=COLUMN")]

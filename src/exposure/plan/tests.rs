@@ -10,7 +10,12 @@ fn name(card: usize, key_n: usize) -> CardName {
 }
 
 fn entry(name: CardName, others: &[CardName]) -> PlanEntry<'_> {
-    PlanEntry { name, others, expiry: None, tier: None, references: References::default() }
+    let references = References::default();
+    PlanEntry { action: Action::Add, name, others, expiry: None, tier: None, references }
+}
+
+fn withdrawal(name: CardName, others: &[CardName]) -> PlanEntry<'_> {
+    PlanEntry { action: Action::Withdraw, ..entry(name, others) }
 }
 
 /// An incident whose revision 1 listed cards 0 and 1 under k1, with revision 2 claimed.
@@ -34,14 +39,14 @@ fn incident() -> (IncidentRecord, HashMap<Fingerprint, ListedCard>) {
 #[test]
 fn an_entry_writes_only_what_it_changes() {
     let (incident, cards) = incident();
-    let mut plan = ImportPlan::new(&incident, 2, Mode::Add, cards);
+    let mut plan = ImportPlan::new(&incident, 2, cards);
     assert_eq!(plan.entry(&entry(name(0, 0), &[])), (Outcome::AlreadyThere, vec![]));
     assert_eq!(plan.entry(&entry(name(0, 0), &[])), (Outcome::Repeated, vec![]));
     let (outcome, writes) = plan.entry(&entry(name(5, 0), &[]));
     let added = CardRecord { events: vec![2], ..CardRecord::default() };
     assert_eq!((outcome, writes), (Outcome::Added, vec![CardWrite { name: name(5, 0), record: added }]));
     plan.rejected();
-    let totals = plan.finish(|write| Err(write.name)).unwrap();
+    let totals = plan.totals();
     let counts =
         Counts { read: 4, added: 1, already_there: 1, repeated: 1, rejected: 1, ..Counts::default() };
     assert_eq!(totals, PlanTotals { counts, cards: CardTotals { before: 2, after: 3 } });
@@ -54,7 +59,7 @@ fn newer_descriptions_are_written_and_older_ones_kept() {
     card.record.expiry = "09/27".parse().ok();
     card.record.references.insert("account", "A-1").unwrap();
     card.record.references.insert("branch", "7").unwrap();
-    let mut plan = ImportPlan::new(&incident, 2, Mode::Add, cards);
+    let mut plan = ImportPlan::new(&incident, 2, cards);
     let mut newer = entry(name(0, 0), &[]);
     newer.tier = Some("gold".to_owned());
     newer.references.insert("account", "A-2").unwrap();
@@ -69,7 +74,7 @@ fn newer_descriptions_are_written_and_older_ones_kept() {
 #[test]
 fn a_card_listed_under_an_older_key_moves_to_the_primary_with_its_past() {
     let (incident, cards) = incident();
-    let mut plan = ImportPlan::new(&incident, 2, Mode::Replace, cards);
+    let mut plan = ImportPlan::new(&incident, 2, cards);
     let (outcome, writes) = plan.entry(&entry(name(0, 1), &[name(0, 0)]));
     let with = |events: &[i32]| CardRecord { events: events.to_vec(), ..CardRecord::default() };
     assert_eq!(outcome, Outcome::Updated);
@@ -81,24 +86,43 @@ fn a_card_listed_under_an_older_key_moves_to_the_primary_with_its_past() {
         ]
     );
     let mut rest = Vec::new();
-    let totals = plan.finish(|write| {
+    plan.withdraw_unnamed(|write| {
         rest.push(write.name);
         Ok::<(), ()>(())
-    });
+    })
+    .unwrap();
     assert_eq!(rest, [name(1, 0)]);
-    assert_eq!(totals.unwrap().cards, CardTotals { before: 2, after: 1 });
+    assert_eq!(plan.totals().cards, CardTotals { before: 2, after: 1 });
 }
 
 #[test]
 fn a_withdrawal_finds_a_card_under_every_key_it_is_listed_under() {
     let (incident, mut cards) = incident();
     cards.insert(fingerprint(0, 1), ListedCard { key: key(1), ..cards[&fingerprint(0, 0)].clone() });
-    let mut plan = ImportPlan::new(&incident, 2, Mode::Withdraw, cards);
-    let (outcome, writes) = plan.entry(&entry(name(0, 1), &[name(0, 0)]));
+    let mut plan = ImportPlan::new(&incident, 2, cards);
+    let (outcome, writes) = plan.entry(&withdrawal(name(0, 1), &[name(0, 0)]));
     let names: Vec<CardName> = writes.iter().map(|write| write.name.clone()).collect();
     assert_eq!((outcome, names), (Outcome::Withdrawn, vec![name(0, 1), name(0, 0)]));
     assert!(writes.iter().all(|write| write.record.events == [1, -2]));
     assert_eq!(plan.totals().cards, CardTotals { before: 3, after: 1 });
+}
+
+#[test]
+fn one_revision_adds_and_withdraws_and_the_first_entry_for_a_card_counts() {
+    let (incident, cards) = incident();
+    let mut plan = ImportPlan::new(&incident, 2, cards);
+    let outcomes = [
+        entry(name(5, 0), &[]),
+        withdrawal(name(0, 0), &[]),
+        withdrawal(name(5, 0), &[]),
+        entry(name(0, 0), &[]),
+        withdrawal(name(4, 0), &[]),
+    ]
+    .map(|entry| plan.entry(&entry).0);
+    use Outcome::{Added, NotThere, Repeated, Withdrawn};
+    assert_eq!(outcomes, [Added, Withdrawn, Repeated, Repeated, NotThere]);
+    let counts = Counts { read: 5, added: 1, withdrawn: 1, repeated: 2, not_there: 1, ..Counts::default() };
+    assert_eq!(plan.totals(), PlanTotals { counts, cards: CardTotals { before: 2, after: 2 } });
 }
 
 /// Under how many names an incident lists a card.

@@ -4,8 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::exposure::fingerprint::{Key, Keyring};
-use crate::exposure::model::{CARDS, Model, Op, Shown, Step, fingerprint, incident_id, key, ops};
-use crate::exposure::plan::Mode;
+use crate::exposure::model::{CARDS, Mode, Model, Op, Shown, Step, fingerprint, incident_id, key, ops};
 use crate::secret::Secret;
 
 /// What a view shows, asked card by card under every key.

@@ -1,0 +1,56 @@
+//! `cardwatch check`: every mistake of the configuration at once, without touching the cluster.
+
+use super::args::Args;
+use super::output::Output;
+use crate::app::settings as build;
+use crate::config::{Line, Settings, environment};
+use crate::files::keys::{KeyDirectory, KeysError};
+use crate::lines::start::Stopped;
+use crate::report::table::{Cell, Table};
+use crate::stop::exit;
+
+pub(super) fn run(args: &Args, output: &Output) -> Result<(), Stopped> {
+    let settings = match Settings::load(args.config.as_deref(), environment()) {
+        Ok(settings) => settings,
+        Err(problems) => {
+            let problems: Vec<String> = problems.to_string().lines().map(str::to_owned).collect();
+            return report(output, &problems, &[]);
+        }
+    };
+    let mut problems = Vec::new();
+    for part in [build::mapping(&settings).map(drop), build::judge(&settings).map(drop)] {
+        if let Err(stopped) = part {
+            problems.extend(stopped.message.lines().map(str::to_owned));
+        }
+    }
+    let mut remarks = settings.remarks();
+    if settings.lines.enabled.contains(&Line::Sight) {
+        match KeyDirectory::new(&settings.keys.directory).load() {
+            Ok(_) => {}
+            // A configuration is often checked before its first key is made.
+            Err(error @ KeysError::NoKeyring { .. }) => remarks.push(format!("keys.directory: {error}")),
+            Err(error) => problems.push(format!("keys.directory: {error}")),
+        }
+    }
+    report(output, &problems, &remarks)
+}
+
+fn report(output: &Output, problems: &[String], remarks: &[String]) -> Result<(), Stopped> {
+    let mut table = Table::new("findings", [("kind", "Kind"), ("text", "What and where")]);
+    problems.iter().for_each(|text| table.row([Cell::from("mistake"), Cell::from(text.as_str())]));
+    remarks.iter().for_each(|text| table.row([Cell::from("remark"), Cell::from(text.as_str())]));
+    if output.is_json() {
+        output.tables(&[table]);
+    } else {
+        problems.iter().for_each(|text| output.say(text));
+        remarks.iter().for_each(|text| output.say(&format!("remark: {text}")));
+    }
+    match problems.len() {
+        0 => {
+            output.say("the configuration is right");
+            Ok(())
+        }
+        1 => Err(Stopped::new(exit::CONFIG, "the configuration has 1 mistake")),
+        count => Err(Stopped::new(exit::CONFIG, format!("the configuration has {count} mistakes"))),
+    }
+}

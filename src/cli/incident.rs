@@ -1,0 +1,174 @@
+//! `cardwatch incident open | revise | close | show | list`.
+
+mod details;
+mod entries;
+mod import;
+mod marker;
+mod show;
+mod tally;
+
+use std::sync::Arc;
+
+use super::args::{Args, ChangeArgs, IncidentCommand};
+use super::output::Output;
+use super::{guard, settings};
+use crate::app::settings::cluster;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Settings, environment};
+use crate::domain::incident::IncidentId;
+use crate::exposure::record::{IncidentRecord, IncidentState, Mark};
+use crate::kafka::probe::Probe;
+use crate::lines::import::{ImportError, Known, ListTopic, Until};
+use crate::lines::start::Stopped;
+use crate::report::revision::RevisionSide;
+use crate::report::table::{Cell, Table};
+use crate::stop::exit;
+
+pub(super) fn run(args: &Args, command: &IncidentCommand, output: &Output) -> Result<(), Stopped> {
+    let settings = settings(args)?;
+    guard(args, &settings)?;
+    let desk = Desk::new(&settings, *output)?;
+    match command {
+        IncidentCommand::Open(open) => import::open(&desk, open),
+        IncidentCommand::Revise(revise) => match revise.undo {
+            Some(number) => marker::undo(&desk, &revise.incident, number, &revise.change),
+            None => import::revise(&desk, revise),
+        },
+        IncidentCommand::Close(close) => marker::close(&desk, &close.incident, &close.change),
+        IncidentCommand::Show(show) => show::show(&desk, &show.incident),
+        IncidentCommand::List(list) => show::list(&desk, list.open),
+    }
+}
+
+/// What every one of these commands works with.
+#[derive(Debug)]
+struct Desk<'a> {
+    settings: &'a Settings,
+    list: ListTopic,
+    clock: Arc<dyn Clock>,
+    output: Output,
+}
+
+impl<'a> Desk<'a> {
+    fn new(settings: &'a Settings, output: Output) -> Result<Desk<'a>, Stopped> {
+        let cluster = cluster(settings);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let list = ListTopic {
+            probe: Probe::new(&cluster).map_err(|error| Stopped::new(exit::CONFIG, error.to_string()))?,
+            cluster,
+            topic: settings.topics.exposures.clone(),
+            prefix: settings.instance.transactional_prefix.clone(),
+            clock: Arc::clone(&clock),
+        };
+        Ok(Desk { settings, list, clock, output })
+    }
+
+    /// When, by whom and where a change is made.
+    fn mark(&self, change: &ChangeArgs) -> Mark {
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let named = environment().find(|(name, _)| name == "USER" || name == "LOGNAME").map(|(_, name)| name);
+        let user = named.filter(|name| !name.is_empty());
+        let user = user.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
+        let by = change.by.clone().unwrap_or_else(|| format!("{user}@{host}"));
+        Mark { at: self.clock.now(), by, host }
+    }
+
+    /// What the list says of an incident, where `fits` has nothing against it. An open transaction may hide the
+    /// newest of it at first: a refusal is looked at twice, and what is to be shown (`whole`) waits for it.
+    fn known(
+        &self,
+        id: &IncidentId,
+        whole: bool,
+        fits: impl Fn(&Known) -> Result<(), Stopped>,
+    ) -> Result<Known, Stopped> {
+        if !whole {
+            let known = self.list.look(id, Until::Stable)?;
+            if fits(&known).is_ok() {
+                return Ok(known);
+            }
+        }
+        let known = self.list.look(id, Until::End)?;
+        fits(&known).map(|()| known)
+    }
+
+    /// Says what was changed, or would be.
+    fn report(&self, change: &Change<'_>, tables: Vec<Table>, done: &str) {
+        let mut all = vec![change.table()];
+        all.extend(tables);
+        self.output.tables(&all);
+        self.output.say("");
+        match change.dry_run {
+            true => self.output.say("Dry run: nothing was written."),
+            false => self.output.say(done),
+        }
+    }
+}
+
+/// What happened to an incident.
+#[derive(Debug)]
+struct Change<'a> {
+    incident: &'a IncidentId,
+    what: &'static str,
+    revision: Option<u32>,
+    mark: &'a Mark,
+    dry_run: bool,
+}
+
+impl Change<'_> {
+    fn table(&self) -> Table {
+        let mut table = Table::new(
+            "change",
+            [
+                ("incident", "Incident"),
+                ("change", "Change"),
+                ("revision", "Revision"),
+                ("by", "By"),
+                ("at", "At"),
+                ("written", "Written"),
+            ],
+        );
+        table.row([
+            self.incident.as_str().into(),
+            self.what.into(),
+            self.revision.map(u64::from).into(),
+            self.mark.by.as_str().into(),
+            self.mark.at.to_string().into(),
+            Cell::from(if self.dry_run { "no: dry run" } else { "yes" }),
+        ]);
+        table
+    }
+}
+
+/// An incident as the before/after table shows it.
+fn side(incident: Option<&IncidentRecord>, cards: u64) -> RevisionSide {
+    RevisionSide {
+        revision: incident.and_then(IncidentRecord::in_force).map(|revision| revision.number),
+        details: incident.and_then(IncidentRecord::details).cloned(),
+        cards,
+    }
+}
+
+/// The incident, if it has ever been in force.
+fn existing<'k>(known: &'k Known, id: &IncidentId) -> Result<&'k IncidentRecord, Stopped> {
+    if let Some(incident) = &known.incident {
+        return Ok(incident);
+    }
+    let there: Vec<&str> = known.others.iter().map(IncidentId::as_str).collect();
+    let there = match there.as_slice() {
+        [] => "there is none yet: open it with `cardwatch incident open`".to_owned(),
+        there => format!("there are: {}", there.join(", ")),
+    };
+    Err(Stopped::new(exit::DATA, format!("there is no incident {id}; {there}")))
+}
+
+fn state(incident: &IncidentRecord) -> &'static str {
+    match incident.state {
+        IncidentState::Open => "open",
+        IncidentState::Closed => "closed",
+    }
+}
+
+/// A change of the list that failed, as an end of the command.
+fn stopped(error: &ImportError) -> Stopped {
+    Stopped::new(error.code(), error.to_string())
+}

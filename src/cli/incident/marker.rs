@@ -1,0 +1,65 @@
+//! Changes that touch no card record: undoing a revision, closing an incident.
+
+use super::{Change, Desk, existing, side, stopped};
+use crate::cli::args::ChangeArgs;
+use crate::domain::incident::IncidentId;
+use crate::exposure::record::{IncidentRecord, Mark};
+use crate::exposure::revision::RevisionError;
+use crate::lines::import::Known;
+use crate::lines::start::Stopped;
+use crate::report::revision::revision_table;
+use crate::report::table::Table;
+use crate::stop::exit;
+
+/// `cardwatch incident revise ID --undo N`.
+pub(super) fn undo(desk: &Desk<'_>, id: &IncidentId, number: u32, args: &ChangeArgs) -> Result<(), Stopped> {
+    let mark = desk.mark(args);
+    let table = change(desk, id, args, |incident| incident.undo(number, mark.clone()))?;
+    let report =
+        Change { incident: id, what: "undone", revision: Some(number), mark: &mark, dry_run: args.dry_run };
+    desk.report(&report, vec![table], &format!("Revision {number} of incident {id} is undone, for good."));
+    Ok(())
+}
+
+/// `cardwatch incident close ID`.
+pub(super) fn close(desk: &Desk<'_>, id: &IncidentId, args: &ChangeArgs) -> Result<(), Stopped> {
+    let mark: Mark = desk.mark(args);
+    let table = change(desk, id, args, |incident| incident.close(mark.clone()))?;
+    let report = Change { incident: id, what: "closed", revision: None, mark: &mark, dry_run: args.dry_run };
+    desk.report(&report, vec![table], &format!("Incident {id} is closed: none of its cards is recognised."));
+    Ok(())
+}
+
+fn change(
+    desk: &Desk<'_>,
+    id: &IncidentId,
+    args: &ChangeArgs,
+    act: impl Fn(&mut IncidentRecord) -> Result<(), RevisionError>,
+) -> Result<Table, Stopped> {
+    let changed = |known: &Known| -> Result<IncidentRecord, Stopped> {
+        let mut incident = existing(known, id)?.clone();
+        act(&mut incident).map_err(|error| Stopped::new(exit::DATA, error.to_string()))?;
+        Ok(incident)
+    };
+    let known = desk.known(id, args.dry_run, |known| changed(known).map(|_| ()))?;
+    if args.dry_run {
+        return Ok(compare(&known, &changed(&known)?));
+    }
+    let (mut writer, known) = desk.list.take_over(id).map_err(|error| stopped(&error))?;
+    let after = changed(&known)?;
+    writer.put(&after).map_err(|error| stopped(&error))?;
+    Ok(compare(&known, &after))
+}
+
+fn compare(known: &Known, after: &IncidentRecord) -> Table {
+    let before = known.incident.as_ref();
+    let was = |events: &[i32]| before.is_some_and(|before| before.shows(events));
+    let (mut cards, mut added, mut withdrawn) = (0, 0, 0);
+    for card in known.cards.values() {
+        let events = &card.record.events;
+        cards += u64::from(after.shows(events));
+        added += u64::from(after.shows(events) && !was(events));
+        withdrawn += u64::from(!after.shows(events) && was(events));
+    }
+    revision_table(&side(before, known.shown()), &side(Some(after), cards), added, withdrawn)
+}

@@ -1,0 +1,129 @@
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+fn id(text: &str) -> KeyId {
+    text.parse().unwrap()
+}
+
+/// A directory with an active k1 and a primary k2.
+fn directory() -> (tempfile::TempDir, KeyDirectory) {
+    let temporary = tempfile::tempdir().unwrap();
+    let directory = KeyDirectory::new(&temporary.path().join("deep/keys"));
+    directory.create(id("k1"), false, Timestamp(1_000)).unwrap();
+    directory.create(id("k2"), true, Timestamp(2_000)).unwrap();
+    (temporary, directory)
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().mode() & 0o777
+}
+
+#[test]
+fn keys_that_were_made_are_loaded_with_the_primary_first() {
+    let (_kept, directory) = directory();
+    let keyring = directory.load().unwrap();
+    assert_eq!(keyring.ids(), [id("k2"), id("k1")]);
+    assert_ne!(keyring.keys()[0].secret(), keyring.keys()[1].secret());
+    let listed = directory.list().unwrap();
+    let checks: Vec<CheckValue> = listed.keys.iter().map(|entry| entry.check).collect();
+    assert_eq!(checks, [keyring.keys()[1].check_value(), keyring.keys()[0].check_value()]);
+    assert_eq!(listed.keys[0].created_at, Timestamp(1_000));
+}
+
+#[test]
+fn only_the_owner_can_read_what_is_made() {
+    let (_kept, directory) = directory();
+    assert_eq!(mode(directory.path()), 0o700);
+    for file in ["k1.key", "k2.key", "keyring.json"] {
+        assert_eq!(mode(&directory.path().join(file)), 0o600, "{file}");
+    }
+    let text = fs::read_to_string(directory.path().join("k1.key")).unwrap();
+    assert_eq!((text.len(), text.trim_end().len()), (65, 64));
+}
+
+#[test]
+fn a_key_that_others_may_read_or_change_is_refused_with_what_to_run() {
+    let (_kept, directory) = directory();
+    let path = directory.path().join("k1.key");
+    for bad in [0o640, 0o604, 0o620, 0o602, 0o610] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(bad)).unwrap();
+        let error = directory.load().unwrap_err().to_string();
+        let path = path.display().to_string();
+        for part in [&*path, &format!("mode {bad:04o}"), &format!("chmod 600 {path}")] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+    directory.load().unwrap();
+}
+
+#[test]
+fn a_retired_key_is_not_opened_any_more() {
+    let (_kept, directory) = directory();
+    assert!(matches!(directory.retire(&id("k2"), Timestamp(3_000)), Err(KeysError::Primary(_))));
+    assert!(matches!(directory.retire(&id("k9"), Timestamp(3_000)), Err(KeysError::NoSuchKey(_))));
+    let entry = directory.retire(&id("k1"), Timestamp(3_000)).unwrap();
+    assert_eq!((entry.state, entry.retired_at), (KeyState::Retired, Some(Timestamp(3_000))));
+    assert!(matches!(directory.retire(&id("k1"), Timestamp(4_000)), Err(KeysError::Retired(_))));
+    fs::remove_file(directory.path().join("k1.key")).unwrap();
+    assert_eq!(directory.load().unwrap().ids(), [id("k2")]);
+}
+
+#[test]
+fn a_name_is_never_used_twice_and_a_key_never_overwritten() {
+    let (_kept, directory) = directory();
+    let create = |name: &str| directory.create(id(name), false, Timestamp(3_000));
+    assert!(matches!(create("k1"), Err(KeysError::Taken(_))));
+    directory.retire(&id("k1"), Timestamp(3_000)).unwrap();
+    assert!(matches!(create("k1"), Err(KeysError::Taken(_))));
+    // A file that the keyring does not know of may be all that is left of a key.
+    fs::write(directory.path().join("k3.key"), "something").unwrap();
+    assert!(matches!(create("k3"), Err(KeysError::Io { .. })));
+    assert_eq!(fs::read_to_string(directory.path().join("k3.key")).unwrap(), "something");
+    assert_eq!(directory.list().unwrap().keys.len(), 2);
+}
+
+#[test]
+fn a_key_that_changed_or_is_broken_or_missing_is_an_error_that_names_the_file_alone() {
+    let (_kept, directory) = directory();
+    let path = directory.path().join("k1.key");
+    let good = fs::read_to_string(&path).unwrap();
+    let other = "ab".repeat(32);
+    for (text, want) in [
+        (other.clone(), "another key"),
+        (format!("{other}00"), "64 hexadecimal"),
+        (other[..62].to_owned(), "64 hexadecimal"),
+        ("zz".repeat(32), "64 hexadecimal"),
+        (String::new(), "64 hexadecimal"),
+        ("ab".repeat(3_000), "64 hexadecimal"),
+    ] {
+        fs::write(&path, &text).unwrap();
+        let error = directory.load().unwrap_err();
+        let shown = format!("{error} {error:?}");
+        assert!(shown.contains(want) && shown.contains("k1.key"), "{shown}");
+        assert!(text.is_empty() || !shown.contains(&text[..8]), "{shown}");
+    }
+    fs::write(&path, good.trim_end().to_uppercase() + "\r\n").unwrap();
+    directory.load().unwrap();
+    fs::remove_file(&path).unwrap();
+    assert!(directory.load().unwrap_err().to_string().contains("k1.key"));
+}
+
+#[test]
+fn a_keyring_that_is_missing_or_wrong_is_told() {
+    let (_kept, directory) = directory();
+    let path = directory.path().join("keyring.json");
+    let good = fs::read_to_string(&path).unwrap();
+    for (text, want) in [
+        (good.replace("keyring/1", "keyring/2"), "another schema"),
+        (good.replace("\"primary\": \"k2\"", "\"primary\": \"k9\""), "primary"),
+        (good[..40].to_owned(), "not JSON"),
+    ] {
+        fs::write(&path, text).unwrap();
+        let error = directory.load().unwrap_err().to_string();
+        assert!(error.contains(want) && error.contains("keyring.json"), "{error}");
+    }
+    fs::remove_file(&path).unwrap();
+    assert!(directory.load().unwrap_err().to_string().contains("cardwatch key new"));
+}

@@ -1,0 +1,1 @@
+//! Commands and the service, on a real broker: what each says when something is wrong.
