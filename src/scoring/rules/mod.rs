@@ -4,6 +4,7 @@ mod check;
 mod expression;
 mod file;
 mod text;
+mod types;
 
 use std::collections::BTreeMap;
 use std::fmt;
