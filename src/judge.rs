@@ -1,9 +1,12 @@
 //! The core of `score`: a sighting, a history and rules make an alert and the change to the history.
 
+use sha2::{Digest, Sha256};
+
 use crate::domain::alert::{ALERT_SCHEMA, Alert, AlertKind, JudgedBy, Past, Severity, State, Timing};
 use crate::domain::incident::ExposedIn;
 use crate::domain::sighting::Sighting;
 use crate::domain::time::Timestamp;
+use crate::scoring::cardholder::is_in_force;
 use crate::scoring::facts::{Scene, signals_of};
 use crate::scoring::history::{Event, History, event_of};
 use crate::scoring::rules::RuleSet;
@@ -13,15 +16,15 @@ use crate::scoring::rules::RuleSet;
 pub struct JudgeSettings {
     /// `history.min_uses`: below this many past uses, a comparison with the card's past is unknown.
     pub min_uses: u64,
-    /// `alerts.threshold`: a sighting whose score reaches it becomes an alert.
-    pub threshold: u32,
+    /// `alerts.threshold`: the score from which a sighting becomes an alert, in place of the rules' own.
+    pub threshold: Option<u32>,
     /// `alerts.live_for`, in milliseconds: an alert on an older transaction is *late*.
     pub live_for_ms: i64,
 }
 
 impl Default for JudgeSettings {
     fn default() -> JudgeSettings {
-        JudgeSettings { min_uses: 5, threshold: 50, live_for_ms: 3_600_000 }
+        JudgeSettings { min_uses: 5, threshold: None, live_for_ms: 24 * 3_600_000 }
     }
 }
 
@@ -30,6 +33,8 @@ impl Default for JudgeSettings {
 pub struct Judge {
     rules: RuleSet,
     settings: JudgeSettings,
+    threshold: u32,
+    digest: String,
     version: String,
 }
 
@@ -49,7 +54,20 @@ pub struct Judgement {
 impl Judge {
     /// A judge. `version` is the program's, for [`JudgedBy`].
     pub fn new(rules: RuleSet, settings: JudgeSettings, version: &str) -> Judge {
-        Judge { rules, settings, version: version.to_owned() }
+        let threshold = settings.threshold.unwrap_or(rules.threshold());
+        let mut hash = Sha256::new();
+        hash.update(b"cardwatch/judge/1\0");
+        hash.update(rules.digest());
+        hash.update(settings.min_uses.to_be_bytes());
+        hash.update(threshold.to_be_bytes());
+        let digest = data_encoding::HEXLOWER.encode(&hash.finalize()[..8]);
+        Judge { rules, settings, threshold, digest, version: version.to_owned() }
+    }
+
+    /// What alerts name as `judged_by.rules`: 16 hexadecimal digits of SHA-256 over the rules and every
+    /// setting that decides with them.
+    pub fn digest(&self) -> &str {
+        &self.digest
     }
 
     /// The rules it judges by.
@@ -94,7 +112,7 @@ impl Judge {
         });
         let assessment = self.rules.assess(&signals);
         let unknown = assessment.unknown.iter().map(|signal| signal.name()).collect();
-        if assessment.score < self.settings.threshold {
+        if assessment.score < self.threshold {
             return (None, unknown);
         }
         let reasons = self.rules.reasons(&assessment, &signals);
@@ -120,7 +138,7 @@ impl Judge {
             source: sighting.source.clone(),
             judged_by: JudgedBy {
                 exposures: sighting.judged_by.exposures,
-                rules: self.rules.digest().to_owned(),
+                rules: self.digest.clone(),
                 version: self.version.clone(),
             },
         };
@@ -129,20 +147,13 @@ impl Judge {
 
     /// Low at the threshold, medium at one and a half times it, high at twice.
     fn severity(&self, score: u32) -> Severity {
-        let (score, threshold) = (u64::from(score), u64::from(self.settings.threshold));
+        let (score, threshold) = (u64::from(score), u64::from(self.threshold));
         match () {
             () if score >= 2 * threshold => Severity::High,
             () if 2 * score >= 3 * threshold => Severity::Medium,
             () => Severity::Low,
         }
     }
-}
-
-/// Whether a use at `at` can be misuse from this breach and is watched for: from the first moment of
-/// the exposure on, within the watch period. Of several incidents one suffices.
-fn is_in_force(incident: &ExposedIn, at: i64) -> bool {
-    let after_watch = incident.watch_until.is_some_and(|until| at >= until.millis());
-    at >= incident.exposed_from.millis() && at >= incident.watch_from.millis() && !after_watch
 }
 
 #[cfg(test)]

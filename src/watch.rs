@@ -84,6 +84,14 @@ impl Watch {
         }
     }
 
+    /// When a transaction happened, as far as its record tells. Decodes the whole record: not for the
+    /// stream's usual path.
+    pub fn time_of(&self, record: &Record<'_>) -> Option<Timestamp> {
+        let value = record.value?;
+        let card = self.mapping.scan(value).ok()?;
+        self.mapping.decode(value, &card).transaction.at
+    }
+
     /// The hits of a card under every key that may have put it on a list; `None` on a miss, without
     /// taking memory.
     #[inline]

@@ -67,9 +67,12 @@ impl Service {
         registry: Registry,
     ) -> Result<Service, Stopped> {
         let fault = |error: &dyn std::fmt::Display| Stopped::new(exit::INTERNAL, error.to_string());
-        let probe = Probe::new(&plan.cluster).map_err(|error| {
+        let mut probe = Probe::new(&plan.cluster).map_err(|error| {
             Stopped::new(exit::CONFIG, format!("the Kafka client refuses its settings: {error}"))
         })?;
+        if plan.topic_check == TopicCheck::Skip {
+            probe = probe.without_ids();
+        }
         topics::check_at_start(&plan, &probe)?;
         metrics::build_info(&registry, env!("CARGO_PKG_VERSION"), &librdkafka_version())
             .map_err(|error| fault(&error))?;

@@ -15,7 +15,7 @@ use crate::lines::start::First;
 pub enum TopicCheck {
     /// They are, and a fault ends the start.
     Full,
-    /// The caller made them itself, on a cluster that does not tell their settings.
+    /// The caller made them itself, on a cluster that tells neither their settings nor their ids.
     Skip,
 }
 

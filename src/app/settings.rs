@@ -64,14 +64,11 @@ pub fn judge(settings: &Settings) -> Result<Judge, Stopped> {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         Stopped::new(exit::CONFIG, errors.join("\n"))
     })?;
-    let mut judge_settings = JudgeSettings {
+    let judge_settings = JudgeSettings {
         min_uses: u64::from(settings.history.min_uses),
         live_for_ms: i64::try_from(settings.alerts.live_for.as_millis()).unwrap_or(i64::MAX),
-        ..JudgeSettings::default()
+        threshold: settings.alerts.threshold,
     };
-    if let Some(threshold) = settings.alerts.threshold {
-        judge_settings.threshold = threshold;
-    }
     Ok(Judge::new(rules, judge_settings, env!("CARGO_PKG_VERSION")))
 }
 

@@ -6,11 +6,14 @@ mod lists;
 mod output;
 mod signals;
 
+mod backtest;
 mod check;
+mod demo;
 mod fingerprint;
 mod incident;
 mod key;
 mod run;
+mod simulate;
 mod topics;
 
 use std::process::ExitCode;
@@ -52,10 +55,12 @@ fn dispatch(args: Args, output: &Output) -> Result<(), Stopped> {
         Command::Run(run) => run::run(&args, run),
         Command::Check(_) => check::run(&args, output),
         Command::Key(command) => key::run(&args, command, output),
+        Command::Demo(demo) => demo::run(&args, demo, output),
+        Command::Simulate(simulate) => simulate::run(&args, simulate, output),
         Command::Fingerprint(command) => fingerprint::run(&args, command, output),
         Command::Incident(command) => incident::run(&args, command, output),
         Command::Topics(topics) => topics::run(&args, topics, output),
-        _ => Err(Stopped::new(exit::INTERNAL, "this command is being built")),
+        Command::Backtest(backtest) => backtest::run(&args, backtest, output),
     }
 }
 

@@ -53,6 +53,17 @@ impl Output {
         }
     }
 
+    /// Writes results by themselves. A closed pipe is the reader's choice and no failure.
+    pub(super) fn write(self, write: impl FnOnce(&mut dyn Write, Look) -> std::io::Result<()>) {
+        let _ = write(&mut std::io::stdout().lock(), self.look);
+    }
+
+    /// How many columns the terminal has, if results go to one.
+    pub(super) fn columns(self) -> Option<u16> {
+        let size = self.look.terminal.then(|| rustix::termios::tcgetwinsize(std::io::stdout()));
+        Some(size?.map_or(80, |size| if size.ws_col == 0 { 80 } else { size.ws_col }))
+    }
+
     /// Prints why the command failed, on standard error.
     pub(super) fn error(self, text: &str) {
         let _ = writeln!(std::io::stderr().lock(), "cardwatch: {text}");

@@ -108,6 +108,18 @@ impl Cluster {
         config.set("queue.buffering.max.messages", "100000");
         config
     }
+
+    /// An idempotent producer without transactions, for many records that nobody waits for.
+    pub fn feed(&self) -> ClientConfig {
+        let mut config = self.base();
+        config.set("enable.idempotence", "true");
+        config.set("partitioner", "murmur2_random");
+        config.set("message.max.bytes", MESSAGE_BYTES_MAX.to_string());
+        config.set("linger.ms", "20");
+        config.set("compression.type", "lz4");
+        config.set("queue.buffering.max.messages", "100000");
+        config
+    }
 }
 
 /// What a client's callbacks leave for the thread that owns it.

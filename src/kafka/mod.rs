@@ -2,7 +2,9 @@
 //!
 //! [`consumer`] and [`producer`] are the two halves of a worker; [`reader`] follows one topic without a
 //! group (the exposure list, a history being restored); [`probe`] asks the cluster how things stand
-//! without reading committed data only; [`topics`] knows what must exist.
+//! without reading committed data only; [`topics`] knows what must exist. [`feed`] writes transactions
+//! as a user's own system would, and [`mock`] is a cluster inside this process: both serve the
+//! demonstration and the simulator.
 
 pub mod client;
 pub mod native;
@@ -13,3 +15,6 @@ pub mod producer;
 pub mod probe;
 pub mod reader;
 pub mod topics;
+
+pub mod feed;
+pub mod mock;

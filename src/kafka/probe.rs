@@ -37,6 +37,7 @@ pub struct AskError {
 pub struct Probe {
     uncommitted: Arc<BaseConsumer<Context>>,
     committed: Arc<BaseConsumer<Context>>,
+    asks_ids: bool,
 }
 
 impl std::fmt::Debug for Probe {
@@ -55,7 +56,15 @@ impl Probe {
         let mut stable = cluster.uncommitted();
         stable.set("isolation.level", "read_committed");
         let committed = stable.create_with_context(Context::default())?;
-        Ok(Probe { uncommitted: Arc::new(uncommitted), committed: Arc::new(committed) })
+        Ok(Probe { uncommitted: Arc::new(uncommitted), committed: Arc::new(committed), asks_ids: true })
+    }
+
+    /// A probe that never asks for topic ids: for a cluster without a controller, where the question would
+    /// wait until its time-out.
+    #[must_use]
+    pub fn without_ids(mut self) -> Probe {
+        self.asks_ids = false;
+        self
     }
 
     /// The number of partitions of `topic`; `None` when there is no such topic.
@@ -122,6 +131,9 @@ impl Probe {
 
     /// The id of `topic`, where the broker keeps one.
     pub fn topic_id(&self, topic: &str) -> Option<String> {
+        if !self.asks_ids {
+            return None;
+        }
         native::topic_id(self.uncommitted.client(), topic, ASK_TIMEOUT)
     }
 }

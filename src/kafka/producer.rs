@@ -95,8 +95,8 @@ pub enum SendError {
     },
 }
 
-struct Deliveries {
-    base: Context,
+pub(super) struct Deliveries {
+    pub(super) base: Context,
 }
 
 impl ClientContext for Deliveries {
@@ -442,7 +442,7 @@ fn make(cluster: &Cluster, id: &str) -> Result<(BaseProducer<Deliveries>, Arc<No
     Ok((producer, notes))
 }
 
-fn to_base<'a>(record: &Outgoing<'a>) -> BaseRecord<'a, [u8], [u8], ()> {
+pub(super) fn to_base<'a>(record: &Outgoing<'a>) -> BaseRecord<'a, [u8], [u8], ()> {
     let mut base = BaseRecord::to(record.topic);
     base.partition = record.partition;
     base.key = record.key;

@@ -13,6 +13,7 @@ pub mod pump;
 
 mod aborts;
 pub mod dead;
+pub mod feed;
 pub mod import;
 pub mod lookout;
 pub mod mark;

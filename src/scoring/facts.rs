@@ -3,9 +3,10 @@
 use crate::domain::incident::{Element, ExposedIn};
 use crate::domain::sighting::Sighting;
 use crate::domain::transaction::Transaction;
-use crate::domain::vocabulary::{Channel, Credential, Initiation, ThreeDs};
+use crate::domain::vocabulary::{Channel, Credential, Initiation};
 
 use super::amounts::{Amounts, Limits};
+use super::cardholder::ForCardholder;
 use super::history::past::{LAG_MS, settles_known};
 use super::history::windows::Windows;
 use super::history::{Event, History, Money, Past, Role};
@@ -54,7 +55,8 @@ pub fn signals_of<'a>(scene: &Scene<'a>) -> Signals<'a> {
     let windows = Windows::around(scene.history, &event);
     velocity_signals(scene, &event, &windows, &mut signals);
     money_signals(scene, &event, &past, &windows, &mut signals);
-    past_signals(scene, &event, &past, &mut signals);
+    past_signals(scene, &event, &past, &windows, &mut signals);
+    cardholder_signals(scene, &mut signals);
     signals
 }
 
@@ -84,9 +86,6 @@ fn transaction_signals<'a>(scene: &Scene<'a>, signals: &mut Signals<'a>) {
     if !transaction.initiation.is_unknown() {
         signals.set(Signal::CardholderInitiated, transaction.initiation == Initiation::Cardholder);
     }
-    let in_hand = matches!(transaction.credential, Credential::Chip | Credential::Contactless);
-    signals.set(Signal::CardInHand, in_hand);
-    signals.set(Signal::Authenticated, transaction.three_ds == ThreeDs::Authenticated);
     let Some(money) = super::history::money_of(transaction) else { return };
     signals.set(Signal::Amount, money.minor);
     signals.set(Signal::Currency, money.currency.code());
@@ -118,29 +117,53 @@ fn exposure_signals(scene: &Scene<'_>, signals: &mut Signals<'_>) {
     signals.set(Signal::DaysSinceExposure, latest.map(|from| (scene.event.at - from).max(0) / DAY_MS));
 }
 
-fn past_signals(scene: &Scene<'_>, event: &Event, past: &Past<'_>, signals: &mut Signals<'_>) {
+/// What speaks for the cardholder. Reads signals that were set before.
+fn cardholder_signals(scene: &Scene<'_>, signals: &mut Signals<'_>) {
+    let says = ForCardholder::of(&scene.sighting.transaction, scene.in_force.iter().copied());
+    let agreed = says.is_agreed() && signals.get(Signal::NewMerchant) != Value::Bool(true);
+    signals.set(Signal::StandingAgreement, agreed);
+    signals.set(Signal::CardInHand, says.card_in_hand);
+    signals.set(Signal::Authenticated, says.authenticated);
+    signals.set(Signal::KnewCode, says.knew_code);
+    signals.set(Signal::Reissued, says.reissued);
+    let is_use = signals.get(Signal::Role) == Value::Text(Role::Use.as_str());
+    let is_refusal = matches!(scene.event.role, Role::Declined | Role::Check);
+    let is_open = !agreed && !says.is_proven();
+    signals.set(Signal::OpenUse, is_use && is_open);
+    signals.set(Signal::OpenAttempt, (is_use || is_refusal) && is_open);
+}
+
+fn past_signals(
+    scene: &Scene<'_>,
+    event: &Event,
+    past: &Past<'_>,
+    windows: &Windows,
+    signals: &mut Signals<'_>,
+) {
     signals.set(Signal::PastUses, past.uses as i64);
     let enough = past.uses >= scene.min_uses;
     let merchant_known = event.merchant.map(|_| past.merchant_day(event).is_some());
     if enough || merchant_known == Some(true) {
         signals.set(Signal::MerchantKnown, merchant_known);
     }
-    let by_merchant = matches!(
-        scene.sighting.transaction.initiation,
-        Initiation::Recurring | Initiation::Instalment | Initiation::Merchant
-    );
-    let stranger = enough && merchant_known == Some(false);
-    signals.set(Signal::StandingAgreement, by_merchant && !stranger);
     if !enough {
         return;
     }
     signals.set(Signal::NewMerchant, merchant_known.map(|known| !known));
     let mcc_day = past.mcc_day(event);
     signals.set(Signal::NewMcc, event.mcc.map(|_| mcc_day.is_none()));
-    let today = event.at.max(0) / DAY_MS;
-    signals.set(Signal::MccIdleDays, mcc_day.map(|day| (today - i64::from(day)).max(0)));
+    let idle_days = |day: Option<u32>| day.map(|day| (event.at.max(0) / DAY_MS - i64::from(day)).max(0));
+    signals.set(Signal::MccIdleDays, idle_days(mcc_day));
     signals.set(Signal::NewCountry, event.country.map(|_| past.country_day(event).is_none()));
     signals.set(Signal::HourShare, past.hour_share(event.at));
+    let unfamiliar = |events: &[Event]| {
+        let open = events.iter().filter(|event| event.is_open_attempt() && event.mcc.is_some());
+        distinct(
+            open.filter(|event| idle_days(past.mcc_day(event)).is_none_or(|days| days >= 7))
+                .map(|event| event.mcc),
+        )
+    };
+    signals.set(Signal::UnfamiliarMccs24h, windows.widest(DAY_MS, unfamiliar));
     let days = scene.history.since().map_or(0, |since| event.at - LAG_MS - since.millis()) / DAY_MS;
     if let Value::Int(uses) = signals.get(Signal::Uses24h)
         && days >= PACE_DAYS_MIN
@@ -158,6 +181,11 @@ fn velocity_signals(scene: &Scene<'_>, event: &Event, windows: &Windows, signals
     signals.set(Signal::Declines1h, windows.count(HOUR_MS, is_decline));
     signals.set(Signal::Declines24h, windows.count(DAY_MS, is_decline));
     signals.set(Signal::Checks24h, windows.count(DAY_MS, |event| event.role == Role::Check));
+    let is_refusal = |event: &Event| event.is_open_attempt() && !is_use(event);
+    signals.set(Signal::Refusals24h, windows.count(DAY_MS, is_refusal));
+    let merchants = |events: &[Event]| {
+        distinct(events.iter().filter(|event| is_use(event)).filter_map(|event| event.merchant))
+    };
     signals.set(Signal::Merchants1h, windows.widest(HOUR_MS, merchants));
     let Some((_, currency)) = event.money else { return };
     let sum = |events: &[Event]| {
@@ -214,13 +242,12 @@ fn card_not_present(transaction: &Transaction) -> Option<bool> {
     }
 }
 
-/// How many merchants stand among `events`, by uses.
-fn merchants(events: &[Event]) -> i64 {
-    let mut seen: Vec<_> =
-        events.iter().filter(|event| event.role.is_purchase()).filter_map(|event| event.merchant).collect();
-    seen.sort_unstable();
-    seen.dedup();
-    seen.len() as i64
+/// How many different values there are.
+fn distinct<T: Ord>(values: impl Iterator<Item = T>) -> i64 {
+    let mut values: Vec<T> = values.collect();
+    values.sort_unstable();
+    values.dedup();
+    values.len() as i64
 }
 
 /// To two decimal places.

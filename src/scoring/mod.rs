@@ -5,6 +5,7 @@
 //! text. Nothing here does I/O, reads a clock or knows Kafka.
 
 pub mod amounts;
+pub mod cardholder;
 pub mod history;
 
 pub mod signals;

@@ -134,9 +134,13 @@ signals! {
     LargeAmount = "large_amount": Amount, "The currency's `large`.";
 
     // What speaks for the cardholder. Never unknown: silence is no excuse.
-    StandingAgreement = "standing_agreement": Bool, "Whether a recurring, instalment or merchant-initiated charge comes from a merchant that the card has used before, or from one of which too little is known to say otherwise. False where the stream does not say who started it.";
-    CardInHand = "card_in_hand": Bool, "Whether chip or contactless shows that the card itself was there. False where the stream does not say.";
+    StandingAgreement = "standing_agreement": Bool, "Whether a recurring, instalment or merchant-initiated charge, or one with the card on file, comes from a merchant that the card has used before, or from one of which too little is known to say otherwise. False where the stream does not say.";
+    CardInHand = "card_in_hand": Bool, "Whether chip, contactless or a wallet's token shows that the card itself was there, or the magnetic stripe where the stripe's data was not exposed. False where the stream does not say.";
     Authenticated = "authenticated": Bool, "Whether 3-D Secure authenticated the cardholder. False where the stream does not say.";
+    KnewCode = "knew_code": Bool, "Whether the security code was given and right although it was not exposed. False where the stream does not say.";
+    Reissued = "reissued": Bool, "Whether the expiry date differs from that of the exposed card: a card issued since. False where either is not known.";
+    OpenAttempt = "open_attempt": Bool, "Whether this is a use, a decline or a check that nothing speaks for: none of `standing_agreement`, `card_in_hand`, `authenticated`, `knew_code` and `reissued` holds. Never unknown.";
+    OpenUse = "open_use": Bool, "Whether `open_attempt` holds and `role` is `use`. Never unknown.";
 
     // What was exposed, in the incidents in force.
     PanExposed = "pan_exposed": Bool, "Whether the card number was exposed.";
@@ -167,6 +171,9 @@ signals! {
     LargeUses24h = "large_uses_24h": Int, "Uses of at least the currency's `large` within 24 hours.";
     LargeUses72h = "large_uses_72h": Int, "Uses of at least the currency's `large` within 72 hours.";
     HighUses72h = "high_uses_72h": Int, "Uses within 72 hours of at least three times the mean of the card's past (see `amount_ratio`). Unknown where `amount_ratio` is.";
+
+    Refusals24h = "refusals_24h": Int, "Declines and account checks within 24 hours that nothing speaks for (see `open_attempt`).";
+    UnfamiliarMccs24h = "unfamiliar_mccs_24h": Int, "Different merchant categories within 24 hours that the card's past has not used for a week, among uses, declines and checks that nothing speaks for. Unknown below `history.min_uses`.";
 
     // The card's own past, which ends 24 hours before the sighting.
     PastUses = "past_uses": Int, "Uses known of the card's past.";

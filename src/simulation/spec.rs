@@ -110,6 +110,27 @@ impl Default for WorldSpec {
 }
 
 impl WorldSpec {
+    /// The default world with so many cards and days: its moments keep their share of the time. Where that
+    /// leaves no room for an exposure of some weeks, it lies before the world.
+    pub fn sized(seed: u64, cards: u32, days: u32) -> WorldSpec {
+        let whole = WorldSpec::default();
+        let share =
+            |day: u32| u32::try_from(u64::from(day) * u64::from(days) / u64::from(whole.days)).unwrap_or(day);
+        let day = |day: i32| i32::try_from(share(day.unsigned_abs())).unwrap_or(day);
+        let within = DayRange { from: day(whole.exposure.from), until: day(whole.exposure.until) };
+        let before = DayRange { from: -100, until: -10 };
+        WorldSpec {
+            seed,
+            cards,
+            days,
+            exposure: if within.days() >= 20 { within } else { before },
+            notice_day: share(whole.notice_day),
+            revision_day: share(whole.revision_day),
+            misuse_from_day: share(whole.misuse_from_day),
+            ..whole
+        }
+    }
+
     /// A small, lively world that ends at `end` (the present, in a demonstration).
     ///
     /// `score` holds event times to at most five minutes after it saw them, and a card's history begins
@@ -265,6 +286,17 @@ mod tests {
         ] {
             assert_eq!(spec.check(), Err(error));
         }
+    }
+
+    #[test]
+    fn a_world_of_any_size_is_sound_and_keeps_its_proportions() {
+        for days in [1, 2, 10, 39, 40, 41, 90, 180, 365, 3_650] {
+            WorldSpec::sized(1, 1, days).check().unwrap();
+        }
+        let whole = WorldSpec::default();
+        assert_eq!(WorldSpec::sized(whole.seed, whole.cards, whole.days), whole);
+        let twice = WorldSpec::sized(1, 10, 360);
+        assert_eq!((twice.notice_day, twice.exposure), (260, DayRange { from: 40, until: 220 }));
     }
 
     #[test]

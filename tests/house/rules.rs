@@ -5,11 +5,12 @@ use crate::tokens::{Kind, Token, after_closing, tokens, without_tests};
 
 /// Rooms by row. A room knows the rows above its own and, of its own, itself.
 ///
-/// The words come in two rows because some words are said with others (a clock tells a `Timestamp`), and
+/// The words come in three rows because some words are said with others (a clock tells a `Timestamp`), and
 /// the house in five because it is built in that order.
-pub const ROWS: [&[&str]; 11] = [
+pub const ROWS: [&[&str]; 12] = [
     &["domain"],
-    &["clock", "backoff", "stop", "secret", "fault", "health", "metrics"],
+    &["clock", "backoff", "stop", "secret", "fault"],
+    &["health", "metrics"],
     &["codec", "exposure", "scoring", "origin", "simulation"],
     &["watch", "judge"],
     &["kafka", "webhook", "files", "http", "report"],

@@ -6,6 +6,7 @@ use crate::domain::money::Money;
 use crate::domain::sighting::Sighting;
 use crate::domain::transaction::Transaction;
 use crate::domain::vocabulary::{Kind, Outcome};
+use crate::scoring::cardholder::{ForCardholder, is_in_force};
 
 /// How far an event may lie after the moment it was seen, in milliseconds; later times are cut to it.
 pub(super) const AHEAD_MS: i64 = 5 * 60_000;
@@ -117,12 +118,19 @@ pub struct Event {
     pub mcc: Option<u8>,
     /// The country: one of 251 buckets.
     pub country: Option<u8>,
+    /// Whether nothing in the transaction itself speaks for the cardholder.
+    pub open: bool,
 }
 
 impl Event {
     /// The order in which events are kept: by time, then by sighting.
     pub fn order(&self) -> (i64, SightingRef) {
         (self.at, self.sighting)
+    }
+
+    /// Whether this is a use, a decline or a check in which nothing speaks for the cardholder.
+    pub fn is_open_attempt(&self) -> bool {
+        self.open && self.role != Role::Return
     }
 
     /// What was paid, in minor units, if the event is a purchase in `currency`.
@@ -185,9 +193,11 @@ fn country_bucket(country: &str) -> u8 {
 pub fn event_of(sighting: &Sighting) -> Event {
     let transaction = &sighting.transaction;
     let at = transaction.at.unwrap_or(sighting.source.timestamp);
-    let latest = sighting.seen_at.plus_millis(AHEAD_MS);
+    let at = at.min(sighting.seen_at.plus_millis(AHEAD_MS)).millis();
+    let in_force = sighting.incidents.iter().filter(|incident| is_in_force(incident, at));
+    let for_cardholder = ForCardholder::of(transaction, in_force);
     Event {
-        at: at.min(latest).millis(),
+        at,
         sighting: SightingRef::of(sighting),
         id: transaction.id.as_deref().map(|id| IdHash(hash64(id.as_bytes()))),
         kind: transaction.kind,
@@ -196,6 +206,7 @@ pub fn event_of(sighting: &Sighting) -> Event {
         merchant: transaction.merchant.identity().map(|id| MerchantHash(hash64(id.as_bytes()) as u32)),
         mcc: transaction.merchant.mcc.as_deref().map(mcc_bucket),
         country: transaction.merchant.country.as_deref().map(country_bucket),
+        open: !for_cardholder.is_proven() && !for_cardholder.is_agreed(),
     }
 }
 

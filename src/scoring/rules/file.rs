@@ -11,7 +11,7 @@ use crate::scoring::amounts::{Amounts, Limits};
 
 use super::check::condition;
 use super::text::Template;
-use super::{Rule, RuleError, RuleSet, SCORE_MAX, nearest};
+use super::{Rule, RuleError, RuleSet, SCORE_MAX, THRESHOLD_DEFAULT, THRESHOLD_MAX, nearest};
 
 /// The most rules a file may hold.
 const RULES_MAX: usize = 256;
@@ -29,14 +29,22 @@ pub(super) fn read(text: &str, file: &str, base: Amounts) -> Result<RuleSet, Vec
     }
     let mut amounts = base;
     let mut rules = Vec::new();
+    let mut threshold = THRESHOLD_DEFAULT;
     for (key, value) in document.get_ref() {
         match (key.get_ref().as_ref(), value.get_ref()) {
             ("rule", DeValue::Array(tables)) => rules = reader.rules(tables.iter(), value.span().start),
             ("amounts", DeValue::Table(table)) => reader.amounts(table, &mut amounts),
+            ("threshold", score) => match whole_in(score, THRESHOLD_MAX) {
+                Some(score) => threshold = score,
+                None => {
+                    let message = format!("threshold is a whole number from 1 to {THRESHOLD_MAX}");
+                    reader.error(value.span().start, message);
+                }
+            },
             ("rule", _) => reader.error(key.span().start, "write rules as `[[rule]]`".to_owned()),
             ("amounts", _) => reader.error(key.span().start, "write limits as `[amounts.JPY]`".to_owned()),
             (name, _) => {
-                let near = nearest(name, ["rule", "amounts"].into_iter());
+                let near = nearest(name, ["rule", "amounts", "threshold"].into_iter());
                 reader.error(key.span().start, format!("`{name}` is not a key of a rules file{near}"));
             }
         }
@@ -45,7 +53,7 @@ pub(super) fn read(text: &str, file: &str, base: Amounts) -> Result<RuleSet, Vec
         reader.error(0, "no `[[rule]]`: nothing would ever be alerted".to_owned());
     }
     if reader.errors.is_empty() {
-        return Ok(RuleSet::new(rules, amounts));
+        return Ok(RuleSet::new(rules, amounts, threshold));
     }
     reader.errors.sort_by_key(|error| error.line);
     Err(reader.errors)
@@ -178,8 +186,7 @@ impl Reader<'_> {
             self.error(at, "a rule without `score`".to_owned());
             return None;
         };
-        let score = whole(value.get_ref()).and_then(|score| u32::try_from(score).ok());
-        let score = score.filter(|score| (1..=SCORE_MAX).contains(score));
+        let score = whole_in(value.get_ref(), SCORE_MAX);
         if score.is_none() {
             self.error(value.span().start, format!("score is a whole number from 1 to {SCORE_MAX}"));
         }
@@ -234,11 +241,12 @@ impl Reader<'_> {
     }
 }
 
-fn whole(value: &DeValue<'_>) -> Option<i64> {
+/// A whole number from 1 to `max`.
+fn whole_in(value: &DeValue<'_>, max: u32) -> Option<u32> {
     match value {
-        DeValue::Integer(number) => {
-            i64::from_str_radix(&number.as_str().replace('_', ""), number.radix()).ok()
-        }
+        DeValue::Integer(number) => u32::from_str_radix(&number.as_str().replace('_', ""), number.radix())
+            .ok()
+            .filter(|number| (1..=max).contains(number)),
         _ => None,
     }
 }

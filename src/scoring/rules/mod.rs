@@ -23,6 +23,12 @@ pub const DEFAULT_RULES: &str = include_str!("../../../config/rules.toml");
 /// The highest score of one rule.
 pub const SCORE_MAX: u32 = 100;
 
+/// The threshold of a file that sets none.
+pub const THRESHOLD_DEFAULT: u32 = 50;
+
+/// The highest threshold.
+pub const THRESHOLD_MAX: u32 = 1_000;
+
 /// A mistake in a rules file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct RuleError {
@@ -99,6 +105,7 @@ fn json(value: Value<'_>) -> serde_json::Value {
 pub struct RuleSet {
     rules: Vec<Rule>,
     amounts: Amounts,
+    threshold: u32,
     digest: String,
 }
 
@@ -127,13 +134,14 @@ impl RuleSet {
         file::read(text, file, shipped)
     }
 
-    fn new(rules: Vec<Rule>, amounts: Amounts) -> RuleSet {
+    fn new(rules: Vec<Rule>, amounts: Amounts, threshold: u32) -> RuleSet {
         let mut hash = Sha256::new();
         let mut part = |bytes: &[u8]| {
             hash.update((bytes.len() as u64).to_be_bytes());
             hash.update(bytes);
         };
         part(b"cardwatch/rules/1");
+        part(&threshold.to_be_bytes());
         for rule in &rules {
             part(rule.name.as_bytes());
             part(rule.when.as_bytes());
@@ -146,10 +154,10 @@ impl RuleSet {
             part(&limits.large.to_be_bytes());
         }
         let digest = data_encoding::HEXLOWER.encode(&hash.finalize()[..8]);
-        RuleSet { rules, amounts, digest }
+        RuleSet { rules, amounts, threshold, digest }
     }
 
-    /// 16 hexadecimal digits of SHA-256 over rules and limits; comments and layout do not count.
+    /// 16 hexadecimal digits of SHA-256 over rules, threshold and limits; comments and layout do not count.
     pub fn digest(&self) -> &str {
         &self.digest
     }
@@ -157,6 +165,11 @@ impl RuleSet {
     /// The rules, in the order of the file.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// The score from which a sighting is an alert.
+    pub fn threshold(&self) -> u32 {
+        self.threshold
     }
 
     /// The limits by currency.

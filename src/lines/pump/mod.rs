@@ -12,8 +12,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
+
+mod failures;
+mod ownership;
+mod reasons;
+
+use reasons::{producer_stopped, record_error};
 
 use super::aborts::Aborts;
 use super::lookout::Standings;
@@ -24,7 +30,7 @@ use crate::fault;
 use crate::kafka::consumer::{Change, GroupConsumer};
 use crate::kafka::native::Message;
 use crate::kafka::producer::{Outcome, Progress, SendError, TransactionalProducer};
-use crate::stop::{Stop, exit};
+use crate::stop::Stop;
 
 /// How long a worker with nothing to do waits for the next record before it looks at everything else.
 const IDLE_WAIT: Duration = Duration::from_millis(50);
@@ -102,7 +108,8 @@ pub trait Line {
     /// The transaction is gone: so is what was proposed.
     fn discard(&mut self);
 
-    /// A turn of the loop has passed: a sign of life.
+    /// A turn of the loop has passed: a sign of life. Of the `owned` partitions `held` wait for their start
+    /// offset or their state.
     fn beat(&mut self, owned: usize, held: usize);
 }
 
@@ -112,6 +119,13 @@ struct Owned {
     /// The next offset to work off.
     next: i64,
     flowing: bool,
+}
+
+/// A search for where partitions are taken up.
+struct Finding {
+    /// How many.
+    partitions: usize,
+    answer: Receiver<Result<Vec<Start>, Stopped>>,
 }
 
 /// What a worker is made of, beside its line.
@@ -144,7 +158,7 @@ pub struct Pump<L: Line> {
     clock: Arc<dyn Clock>,
     stop: Stop,
     owned: BTreeMap<i32, Owned>,
-    finding: Option<Receiver<Result<Vec<Start>, Stopped>>>,
+    finding: Option<Finding>,
     changes: VecDeque<Change>,
     aborts: Aborts,
     first_output: Option<Instant>,
@@ -208,7 +222,8 @@ impl<L: Line> Pump<L> {
         self.process_batch()?;
         self.commit_if_due()?;
         let held = self.owned.values().filter(|owned| !owned.flowing).count();
-        self.line.beat(self.owned.len(), held);
+        let finding = self.finding.as_ref().map_or(0, |finding| finding.partitions);
+        self.line.beat(self.owned.len() + finding, held + finding);
         Ok(())
     }
 
@@ -220,94 +235,6 @@ impl<L: Line> Pump<L> {
             None => IDLE_WAIT,
         }
     }
-
-    // --- ownership -------------------------------------------------------------------------------
-
-    fn serve_changes(&mut self) -> Result<(), Stopped> {
-        match self.consumer.serve() {
-            Ok(Some(change)) => self.changes.push_back(change),
-            Ok(None) => {}
-            Err(error) => return Err(self.consumer_stopped(&error)),
-        }
-        self.finish_finding()?;
-        // A change waits until the one before it is answered.
-        while self.finding.is_none()
-            && let Some(change) = self.changes.pop_front()
-        {
-            match change {
-                Change::Assigned(partitions) => {
-                    tracing::info!(line = L::NAME, ?partitions, "partitions assigned");
-                    self.finding = Some(self.starts.find(partitions));
-                }
-                Change::Revoked { partitions, lost } => self.give_up(&partitions, lost)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn finish_finding(&mut self) -> Result<(), Stopped> {
-        let Some(finding) = &self.finding else { return Ok(()) };
-        let starts = match finding.try_recv() {
-            Ok(starts) => starts?,
-            Err(TryRecvError::Empty) => return Ok(()),
-            Err(TryRecvError::Disconnected) => {
-                return Err(Stopped::new(
-                    exit::INTERNAL,
-                    "the search for start offsets ended without an answer",
-                ));
-            }
-        };
-        self.finding = None;
-        let offsets: Vec<(i32, i64)> = starts.iter().map(|start| (start.partition, start.offset)).collect();
-        // Held back first, assigned second, and let flow when ready: never paused.
-        if let Err(error) = self.consumer.assign(&offsets) {
-            tracing::warn!(line = L::NAME, %error, "the assignment was gone before it was taken");
-            return Ok(());
-        }
-        for start in starts {
-            self.line.hold(&start)?;
-            let owned = Owned { base: start.offset, next: start.offset, flowing: false };
-            self.standings.set(start.partition, start.offset, None);
-            self.owned.insert(start.partition, owned);
-        }
-        Ok(())
-    }
-
-    fn let_flow(&mut self) -> Result<(), Stopped> {
-        for (&partition, owned) in &mut self.owned {
-            if !owned.flowing && self.line.ready(partition)? {
-                self.consumer.flow(partition);
-                owned.flowing = true;
-                tracing::info!(line = L::NAME, partition, offset = owned.next, "partition flows");
-            }
-        }
-        Ok(())
-    }
-
-    fn give_up(&mut self, partitions: &[i32], lost: bool) -> Result<(), Stopped> {
-        tracing::info!(line = L::NAME, ?partitions, lost, "partitions revoked");
-        fault::point(L::NAME, "in-revoke");
-        if lost || self.consumer.is_lost() {
-            self.drop_transaction("the partitions belong to another member already")?;
-        } else {
-            self.commit_now()?;
-        }
-        if let Err(error) = self.consumer.unassign(partitions) {
-            tracing::warn!(line = L::NAME, %error, "partitions could not be given back");
-        }
-        for partition in partitions {
-            self.forget(*partition);
-        }
-        Ok(())
-    }
-
-    fn forget(&mut self, partition: i32) {
-        self.owned.remove(&partition);
-        self.standings.remove(partition);
-        self.line.release(partition);
-    }
-
-    // --- work ------------------------------------------------------------------------------------
 
     fn process_batch(&mut self) -> Result<(), Stopped> {
         if self.consumer.batch_len() == 0 {
@@ -432,181 +359,5 @@ impl<L: Line> Pump<L> {
         self.outputs = 0;
         self.records = 0;
         self.last_commit = now;
-    }
-
-    // --- failures --------------------------------------------------------------------------------
-
-    fn abort(&mut self, reason: &str) -> Result<(), Stopped> {
-        match self.producer.abort(reason) {
-            Outcome::Aborted { reason, .. } => self.aborted(&reason, true),
-            outcome => Err(producer_stopped(outcome)),
-        }
-    }
-
-    /// Throws the open transaction away without reading again: the partitions are going.
-    fn drop_transaction(&mut self, reason: &str) -> Result<(), Stopped> {
-        self.line.discard();
-        self.reset(self.clock.instant());
-        self.consumer.clear();
-        for owned in self.owned.values_mut() {
-            owned.next = owned.base;
-        }
-        match self.producer.abort(reason) {
-            Outcome::Aborted { .. } => self.rewind(),
-            outcome => Err(producer_stopped(outcome)),
-        }
-    }
-
-    fn aborted(&mut self, reason: &str, by_record: bool) -> Result<(), Stopped> {
-        tracing::warn!(line = L::NAME, reason, "transaction aborted, reading again");
-        self.line.discard();
-        let starts = self.owned.iter().map(|(&partition, owned)| (partition, owned.base)).collect();
-        // Only what a record caused is a reason to look for that record.
-        let verdict = if by_record { self.aborts.count(starts, self.records + 1, reason) } else { Ok(()) };
-        self.reset(self.clock.instant());
-        if let Err(cause) = verdict {
-            return Err(Stopped::new(exit::DATA, format!("{} of topic {}", cause, self.starts.topic)));
-        }
-        if !by_record {
-            // The group or the cluster is in motion: give it a moment instead of spinning.
-            self.stop.wait(Duration::from_millis(50));
-        }
-        self.rewind()
-    }
-
-    /// Goes back to where the next transaction begins; records fetched ahead are read again.
-    fn rewind(&mut self) -> Result<(), Stopped> {
-        self.consumer.clear();
-        for owned in self.owned.values_mut() {
-            owned.next = owned.base;
-        }
-        let starts: Vec<(i32, i64)> =
-            self.owned.iter().map(|(&partition, owned)| (partition, owned.base)).collect();
-        if starts.is_empty() || self.consumer.is_lost() {
-            return Ok(());
-        }
-        match self.consumer.rewind(&starts) {
-            Ok(()) => Ok(()),
-            // The group is in motion: whoever owns the partition next starts at the committed offset.
-            // Until then nothing may flow, or records would be passed over.
-            Err(error) => {
-                tracing::warn!(line = L::NAME, %error, "could not go back, taking the partitions up anew");
-                self.retake()
-            }
-        }
-    }
-
-    /// Takes every owned partition up anew, as if just assigned.
-    fn retake(&mut self) -> Result<(), Stopped> {
-        let partitions: Vec<i32> = self.owned.keys().copied().collect();
-        if let Err(error) = self.consumer.unassign(&partitions) {
-            tracing::warn!(line = L::NAME, %error, "partitions were gone already");
-        }
-        for partition in &partitions {
-            self.forget(*partition);
-        }
-        self.changes.push_front(Change::Assigned(partitions));
-        Ok(())
-    }
-
-    /// Nobody knows whether the transaction was committed. The producer was made anew, so it is
-    /// settled; the committed offsets say which way.
-    fn resolve(&mut self, progress: &[Progress], reason: &str, started: Instant) -> Result<(), Stopped> {
-        tracing::warn!(line = L::NAME, reason, "the outcome of a transaction is unknown, asking");
-        let partitions: Vec<i32> = progress.iter().map(|progress| progress.partition).collect();
-        let found = match self.starts.lookup.committed(&partitions) {
-            Ok(found) => found,
-            Err(error) => {
-                tracing::warn!(line = L::NAME, %error, "no answer, taking the partitions up anew");
-                self.line.discard();
-                self.reset(self.clock.instant());
-                return self.retake();
-            }
-        };
-        let at = |partition: i32| {
-            let entry = found.iter().find(|(found, _)| *found == partition);
-            entry.and_then(|(_, committed)| committed.as_ref()).map(|committed| committed.offset)
-        };
-        if progress.iter().all(|progress| at(progress.partition) == Some(progress.next)) {
-            self.committed(progress, started);
-            // The producer's view of the input did not move: the batch goes on where it was.
-            return Ok(());
-        }
-        let unmoved = progress.iter().all(|progress| {
-            let base = self.owned.get(&progress.partition).map(|owned| owned.base);
-            at(progress.partition).is_none() || at(progress.partition) == base
-        });
-        if unmoved {
-            return self.aborted(reason, false);
-        }
-        tracing::warn!(line = L::NAME, "committed offsets are neither start nor end of the transaction");
-        self.line.discard();
-        self.reset(self.clock.instant());
-        self.retake()
-    }
-
-    fn consumer_stopped(&self, error: &rdkafka::error::KafkaError) -> Stopped {
-        use rdkafka::error::RDKafkaErrorCode as Code;
-        let topic = &self.starts.topic;
-        match error.rdkafka_error_code() {
-            Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
-                Stopped::new(
-                    exit::CONFIG,
-                    format!("topic {topic} is gone: it was deleted, or this user may not see it"),
-                )
-            }
-            Some(Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed) => Stopped::new(
-                exit::CONFIG,
-                format!("reading {topic} as group {} is not allowed: {error}", self.starts.group),
-            ),
-            _ => Stopped::new(exit::UNAVAILABLE, format!("reading {topic} failed: {error}")),
-        }
-    }
-}
-
-fn producer_stopped(outcome: Outcome) -> Stopped {
-    match outcome {
-        Outcome::Fenced(reason) => Stopped::new(
-            exit::CONFIG,
-            format!(
-                "another process runs with the same instance id and took over ({reason}); \
-                 give each process its own instance.id"
-            ),
-        ),
-        Outcome::Failed(reason) | Outcome::Unknown(reason) | Outcome::Aborted { reason, .. } => {
-            Stopped::new(exit::UNAVAILABLE, format!("the transactional producer cannot go on: {reason}"))
-        }
-        Outcome::Committed => Stopped::new(exit::INTERNAL, "a committed transaction was taken for a failure"),
-    }
-}
-
-/// What an error in place of a record means; `None` where the client goes on by itself.
-fn record_error(
-    topic: &str,
-    message: &Message<'_>,
-    code: rdkafka::error::RDKafkaErrorCode,
-) -> Option<Stopped> {
-    use rdkafka::error::RDKafkaErrorCode as Code;
-    let place = format!("{topic}/{} near offset {}", message.partition(), message.offset());
-    match code {
-        Code::PartitionEOF => None,
-        Code::AutoOffsetReset | Code::OffsetOutOfRange => Some(Stopped::new(
-            exit::DATA,
-            format!(
-                "{place}: records are gone before they were read (offset out of range); start again to learn the lost range"
-            ),
-        )),
-        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => Some(Stopped::new(
-            exit::CONFIG,
-            format!("topic {topic} is gone: it was deleted, or this user may not see it"),
-        )),
-        Code::BadCompression | Code::BadMessage | Code::MessageSizeTooLarge => Some(Stopped::new(
-            exit::DATA,
-            format!("{place}: the client cannot read a batch ({code}); skip it or let it expire"),
-        )),
-        _ => {
-            tracing::warn!(place, %code, "an error in place of a record");
-            None
-        }
     }
 }

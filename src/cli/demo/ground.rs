@@ -1,0 +1,79 @@
+//! What the demonstration runs on: a mock cluster with its topics, a fresh key, the service's own plan.
+
+use std::time::Duration;
+
+use crate::app::{Plan, TopicCheck, settings as build};
+use crate::config::{Settings, Start};
+use crate::exposure::fingerprint::{KEY_BYTES, Key, Keyring};
+use crate::kafka::mock::Mock;
+use crate::lines::start::Stopped;
+use crate::secret::Secret;
+use crate::stop::exit;
+
+/// Partitions of every topic but the list and the dead letters. With as many a run stays far below the
+/// 5 MiB that the mock cluster keeps of each.
+pub(super) const PARTITIONS: i32 = 6;
+/// The world's weeks pass in seconds, so an alert on any of its days is a live one.
+const LIVE_FOR: Duration = Duration::from_secs(90 * 24 * 3600);
+
+/// The ground. The cluster lives as long as this value.
+#[derive(Debug)]
+pub(super) struct Ground {
+    /// Held for its life alone.
+    _mock: Mock,
+    /// What a configuration file would say.
+    pub(super) settings: Settings,
+    /// The keys: one, never written down.
+    pub(super) keyring: Keyring,
+    /// What the service is started with.
+    pub(super) plan: Plan,
+}
+
+impl Ground {
+    pub(super) fn new() -> Result<Ground, Stopped> {
+        let mock = Mock::start().map_err(|error| fault("the mock cluster cannot be started", &error))?;
+        let settings = settings(&mock)?;
+        let keyring = keyring()?;
+        let mut plan = build::plan(&settings, Some(keyring.clone()))?;
+        plan.topic_check = TopicCheck::Skip;
+        plan.partitions = Some(PARTITIONS);
+        let topics = &plan.topics;
+        for (topic, partitions) in [
+            (&topics.input, PARTITIONS),
+            (&topics.exposures, 1),
+            (&topics.sightings, PARTITIONS),
+            (&topics.card_history, PARTITIONS),
+            (&topics.alerts, PARTITIONS),
+            (&topics.dead_letters, 1),
+        ] {
+            mock.create(topic, partitions).map_err(|error| fault("a topic cannot be made", &error))?;
+        }
+        Ok(Ground { _mock: mock, settings, keyring, plan })
+    }
+}
+
+/// The defaults, on the mock cluster. Nothing of the user's configuration or environment takes part.
+fn settings(mock: &Mock) -> Result<Settings, Stopped> {
+    let instance = ("CARDWATCH_INSTANCE__ID".to_owned(), "demo".to_owned());
+    let mut settings = Settings::read(None, std::iter::once(instance))
+        .map_err(|problems| fault("the defaults are wrong", &problems))?;
+    settings.kafka.bootstrap_servers = mock.bootstrap_servers();
+    settings.input.start = Some(Start::Earliest);
+    settings.alerts.live_for = LIVE_FOR;
+    // Nobody ran before, so there is nothing to bring to an end.
+    settings.sight.workers_max = settings.sight.workers;
+    settings.score.workers_max = settings.score.workers;
+    Ok(settings)
+}
+
+fn keyring() -> Result<Keyring, Stopped> {
+    let mut bytes = vec![0; KEY_BYTES];
+    getrandom::fill(&mut bytes).map_err(|error| fault("the system gives no random numbers", &error))?;
+    let id = "k1".parse().map_err(|error| fault("key", &error))?;
+    let key = Key::new(id, Secret::new(bytes)).map_err(|error| fault("key", &error))?;
+    Keyring::new(key, Vec::new()).map_err(|error| fault("key", &error))
+}
+
+pub(super) fn fault(what: &str, error: &dyn std::fmt::Display) -> Stopped {
+    Stopped::new(exit::INTERNAL, format!("{what}: {error}"))
+}
