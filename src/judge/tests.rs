@@ -56,7 +56,7 @@ fn an_alert_says_everything_that_a_receiver_needs() {
     let reasons: Vec<(&str, &str)> =
         alert.reasons.iter().map(|reason| (reason.rule.as_str(), reason.text.as_str())).collect();
     assert_eq!(reasons, [("large", "60000 JPY"), ("ratio", "60 times the mean"), ("past", "20")]);
-    assert_eq!(alert.covers, [newest.id.clone()]);
+    assert_eq!(alert.covers, std::slice::from_ref(&newest.id));
     assert_eq!(alert.history, Past { uses: 20, since: Some(Timestamp(START - 21 * DAY)) });
     assert_eq!((alert.card, alert.transaction), (newest.card, newest.transaction));
     assert_eq!((alert.incidents, alert.source), (newest.incidents, newest.source));
