@@ -9,8 +9,8 @@ use crate::support::environment;
 
 /// `USER_HZ`, the unit of times in `/proc/PID/stat`: 100 on every architecture this runs on (proc(5)).
 const TICKS_PER_SECOND: u64 = 100;
-/// Stands in a binary that was built with the feature `faults`, and in no other.
-const FAULTS_MARK: &[u8] = b"CARDWATCH_FAULTS";
+/// The name of a failpoint: stands in a binary that was built with the feature `faults`, and in no other.
+const FAULTS_MARK: &[u8] = b"after-end-txn";
 
 /// Builds the release binary without the test feature and gives a copy that no other build replaces.
 pub(crate) fn release_binary() -> Option<PathBuf> {

@@ -21,6 +21,7 @@ use super::consumer::GroupConsumer;
 use super::native::{self, GroupMetadata, TransactionError};
 use crate::clock::Clock;
 use crate::fault;
+use crate::stop::Stop;
 
 /// How long a producer is used: brokers forget an id that was idle for seven days.
 const LIFE: Duration = Duration::from_secs(24 * 3600);
@@ -28,6 +29,9 @@ const LIFE: Duration = Duration::from_secs(24 * 3600);
 const INIT_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often a call that librdkafka declares retriable is tried again.
 const RETRIES_MAX: u32 = 10;
+
+/// How long to wait for delivery reports between two looks: a commit waits for some milliseconds of them.
+const BETWEEN_POLLS: Duration = Duration::from_micros(200);
 
 /// A record to be written.
 #[derive(Debug, Clone, Copy)]
@@ -130,6 +134,7 @@ pub struct TransactionalProducer {
     notes: Arc<Notes>,
     open: bool,
     made: Instant,
+    pause: Stop,
     cached_group: Option<GroupMetadata>,
 }
 
@@ -161,6 +166,7 @@ impl TransactionalProducer {
             producer,
             notes,
             open: false,
+            pause: Stop::new(),
             cached_group: None,
         })
     }
@@ -188,7 +194,8 @@ impl TransactionalProducer {
                     return Err(SendError::TooLarge { topic: record.topic.to_owned() });
                 }
                 Some(RDKafkaErrorCode::QueueFull) if self.clock.instant() < deadline => {
-                    self.producer.poll(Duration::from_millis(1));
+                    self.producer.poll(Duration::ZERO);
+                    self.pause.wait_more(BETWEEN_POLLS);
                 }
                 _ => return Err(refused(error)),
             }
@@ -298,9 +305,16 @@ impl TransactionalProducer {
 
     /// Waits until nothing is in flight; the first delivery error, if there was one.
     fn drain(&mut self) -> Option<RDKafkaErrorCode> {
-        // `flush` would wait in steps of 100 ms whenever something is in flight.
-        while self.producer.in_flight_count() > 0 {
-            self.producer.poll(Duration::from_millis(1));
+        // `flush` would wait in steps of 100 ms whenever something is in flight, and `poll` with a wait of
+        // less than a few milliseconds spins for all of it: a commit would cost its wait in CPU time.
+        let mut in_flight = self.producer.in_flight_count();
+        while in_flight > 0 {
+            self.producer.poll(Duration::ZERO);
+            let left = self.producer.in_flight_count();
+            if left == in_flight {
+                self.pause.wait_more(BETWEEN_POLLS);
+            }
+            in_flight = left;
         }
         self.notes.take_delivery_error()
     }
