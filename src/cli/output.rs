@@ -20,11 +20,6 @@ impl Output {
         Output { look: Look::of_stdout(format) }
     }
 
-    /// How results look.
-    pub(super) fn look(self) -> Look {
-        self.look
-    }
-
     /// Whether results are JSON.
     pub(super) fn is_json(self) -> bool {
         self.look.format == Format::Json

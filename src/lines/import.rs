@@ -25,10 +25,12 @@ use crate::kafka::client::Cluster;
 use crate::kafka::probe::Probe;
 use crate::kafka::producer::TransactionalProducer;
 use crate::kafka::reader::{Read, Reader};
-use crate::stop::exit;
+use crate::stop::{Stop, exit};
 
 pub use writer::Writer;
 
+/// How long a fenced import waits to learn who took over.
+const CLAIM_AWAITED: Duration = Duration::from_secs(5);
 /// How long reading the list may make no progress.
 const STALL: Duration = Duration::from_secs(60);
 
@@ -273,17 +275,24 @@ impl ListTopic {
 
     /// Who holds the incident now, for a writer of revision `own` that was fenced.
     fn who_took_over(&self, id: &IncidentId, own: Option<u32>) -> String {
-        let incident = self.look(id, Until::End).ok().and_then(|known| known.incident);
-        let newest = incident.as_ref().and_then(|incident| newest_change(incident, own));
-        match newest {
-            Some((what, mark)) => format!(
-                "another change of incident {id} took over: {what} by {} on {} at {}",
-                mark.by, mark.host, mark.at
-            ),
-            None => format!(
-                "the cluster ended this import's transaction, because it was stopped or another change of incident \
-                 {id} began; `cardwatch incident show {id}` tells, and importing again is safe"
-            ),
+        let deadline = self.clock.instant() + CLAIM_AWAITED;
+        loop {
+            let incident = self.look(id, Until::End).ok().and_then(|known| known.incident);
+            let newest = incident.as_ref().and_then(|incident| newest_change(incident, own));
+            if let Some((what, mark)) = newest {
+                return format!(
+                    "another change of incident {id} took over: {what} by {} on {} at {}",
+                    mark.by, mark.host, mark.at
+                );
+            }
+            if self.clock.instant() >= deadline {
+                return format!(
+                    "another change of incident {id} took over and has written nothing yet, or this process was \
+                     stopped for longer than a transaction lasts; `cardwatch incident show {id}` tells"
+                );
+            }
+            // Who took over reads the list first and claims a number then.
+            Stop::new().wait(CLAIM_AWAITED / 10);
         }
     }
 }
