@@ -5,6 +5,9 @@
 //!
 //! - `stop:NAME@N` ends the process at once, as `kill -9` would, when the point NAME is passed the
 //!   N-th time (default 1);
+//! - `abort:LINE@N` turns the N-th commit of LINE into an abort, with everything already sent;
+//! - `session:MS` shortens the group's session time-out, so that a test need not wait ten seconds for
+//!   each process it kills;
 //! - `break:NAME` switches the broken variant NAME on.
 
 /// The points a fault test may stop at.
@@ -30,6 +33,8 @@ mod enabled {
     #[derive(Default)]
     struct Plan {
         stops: HashMap<String, (u64, AtomicU64)>,
+        aborts: HashMap<String, (u64, AtomicU64)>,
+        session_ms: Option<u64>,
         broken: Vec<String>,
     }
 
@@ -41,11 +46,13 @@ mod enabled {
             let text = std::env::var("CARDWATCH_FAULTS").unwrap_or_default();
             for entry in text.split(';').map(str::trim).filter(|entry| !entry.is_empty()) {
                 match entry.split_once(':') {
-                    Some(("stop", point)) => {
+                    Some((kind @ ("stop" | "abort"), point)) => {
                         let (name, pass) = point.split_once('@').unwrap_or((point, "1"));
-                        let pass = pass.parse().unwrap_or(1);
-                        plan.stops.insert(name.to_owned(), (pass, AtomicU64::new(0)));
+                        let counted = (pass.parse().unwrap_or(1), AtomicU64::new(0));
+                        let planned = if kind == "stop" { &mut plan.stops } else { &mut plan.aborts };
+                        planned.insert(name.to_owned(), counted);
                     }
+                    Some(("session", ms)) => plan.session_ms = ms.parse().ok(),
                     Some(("break", name)) => plan.broken.push(name.to_owned()),
                     _ => {}
                 }
@@ -68,6 +75,17 @@ mod enabled {
         }
     }
 
+    /// Whether this commit of `line` must end in an abort.
+    pub fn aborts(line: &str) -> bool {
+        let planned = plan().aborts.get(line);
+        planned.is_some_and(|(pass, passed)| passed.fetch_add(1, Ordering::SeqCst) + 1 == *pass)
+    }
+
+    /// The session time-out in place of the usual one, in milliseconds.
+    pub fn session_ms() -> Option<u64> {
+        plan().session_ms
+    }
+
     /// Whether a stop at this point is planned at all, so that the way to it may be prepared.
     pub fn is_planned(line: &str, name: &str) -> bool {
         plan().stops.contains_key(&format!("{line}/{name}"))
@@ -80,12 +98,26 @@ mod enabled {
 }
 
 #[cfg(feature = "faults")]
-pub use enabled::{broken, is_planned, point};
+pub use enabled::{aborts, broken, is_planned, point, session_ms};
 
 /// Does nothing: this build has no faults.
 #[cfg(not(feature = "faults"))]
 #[inline(always)]
 pub fn point(_line: &str, _name: &str) {}
+
+/// False: this build has no faults.
+#[cfg(not(feature = "faults"))]
+#[inline(always)]
+pub fn aborts(_line: &str) -> bool {
+    false
+}
+
+/// Nothing: this build has no faults.
+#[cfg(not(feature = "faults"))]
+#[inline(always)]
+pub fn session_ms() -> Option<u64> {
+    None
+}
 
 /// False: this build has no faults.
 #[cfg(not(feature = "faults"))]

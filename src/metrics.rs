@@ -126,7 +126,7 @@ impl LoopFamilies {
             lag_records: gauges(
                 registry,
                 "cardwatch_lag_records",
-                "Records between the committed offset and the high watermark.",
+                "Records between the committed offset and the high watermark; the mark that ends a transaction counts as one.",
                 &place,
             )?,
             lag_seconds: seconds(

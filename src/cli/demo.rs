@@ -23,6 +23,7 @@ use super::signals::{Signal, Signals};
 use crate::app::Service;
 use crate::clock::{Clock, SystemClock};
 use crate::config::LogLevel;
+use crate::domain::time::Timestamp;
 use crate::health::Health;
 use crate::http::Server;
 use crate::lines::start::Stopped;
@@ -84,6 +85,7 @@ pub(super) fn run(args: &Args, demo_args: &DemoArgs, output: &Output) -> Result<
         screen,
         listed: opened.after.cards,
         revision: Revision::Ahead,
+        misuse_told: false,
     };
     let outcome = show.wait_until_ready(&health).and_then(|()| {
         let length = Duration::from_secs(demo_args.seconds).saturating_sub(clock.instant() - started);
@@ -94,6 +96,7 @@ pub(super) fn run(args: &Args, demo_args: &DemoArgs, output: &Output) -> Result<
     http_stop.ask(Reason::Asked);
     server.join().map_err(|error| fault("the HTTP server", &error))?;
     let report = outcome?;
+    output.say("");
     output.write(|out, look| report.write(out, look));
     output.say("\nNext: `cardwatch simulate --out world` writes such a world to files; README.md goes on with a real Kafka.");
     Ok(())
@@ -130,8 +133,11 @@ struct Show {
     curtain: Stop,
     results: Results,
     screen: Screen,
+    /// Cards on the list.
     listed: u64,
     revision: Revision,
+    /// Whether the screen has said that thieves begin.
+    misuse_told: bool,
 }
 
 impl Show {
@@ -169,7 +175,7 @@ impl Show {
             for alert in self.results.take(&self.world, TURN)? {
                 self.screen.alert(&alert);
             }
-            self.go_on_with_revision(&stream)?;
+            self.go_on_with_story(stream.flow.world_time())?;
             let numbers = self.numbers(&stream, self.clock.instant() - started, length);
             self.screen.numbers(&numbers);
             let sent = stream.flow.sent();
@@ -202,10 +208,15 @@ impl Show {
         self.curtain.is_asked()
     }
 
-    /// Corrects the list, on a thread of its own, when the world has come to that day.
-    fn go_on_with_revision(&mut self, stream: &Stream) -> Result<(), Stopped> {
+    /// Says when thieves begin, and corrects the list, on a thread of its own, when the world has come to
+    /// that day.
+    fn go_on_with_story(&mut self, world_time: Timestamp) -> Result<(), Stopped> {
+        if !self.misuse_told && world_time >= self.world.spec().misuse_from() {
+            self.screen.misuse_begins(self.world.spec().misuse_from_day);
+            self.misuse_told = true;
+        }
         self.revision = match std::mem::replace(&mut self.revision, Revision::Done) {
-            Revision::Ahead if stream.flow.world_time() >= self.world.revision().at => {
+            Revision::Ahead if world_time >= self.world.revision().at => {
                 let (clerk, world) = (Arc::clone(&self.clerk), Arc::clone(&self.world));
                 Revision::Running(std::thread::spawn(move || clerk.revise(&world)))
             }

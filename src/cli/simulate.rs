@@ -13,6 +13,7 @@ use crate::app::settings::cluster;
 use crate::clock::SystemClock;
 use crate::domain::incident::Details;
 use crate::kafka::feed::Feed;
+use crate::kafka::probe::Probe;
 use crate::kafka::producer::Outgoing;
 use crate::lines::start::Stopped;
 use crate::report::plain::grouped;
@@ -103,9 +104,9 @@ fn instructions(world: &World) -> String {
     let columns = "--column pan --expiry-column expiry --reference account=account";
     format!(
         "A simulated breach (seed {}): {} cards for {} days. No card, person or merchant in it is real.\n\n\
-         {TRANSACTIONS} is in the shape that the default mapping reads. Thieves begin on {}; {TRUTH} names their\n\
-         transactions.\n\n\
-         The first notice, on {} ({} cards):\n\n\
+         {TRANSACTIONS} is in the shape that the default mapping reads.\n\
+         Thieves begin on {}; {TRUTH} names their transactions.\n\n\
+         In this directory. The first notice, on {} ({} cards):\n\n\
          cardwatch incident open {INCIDENT} \\\n  --name \"{}\" --party \"{}\" --time-zone {} \\\n  {} \\\n  \
          --list {FIRST_NOTICE} {columns}\n\n\
          Its revision, on {} ({} cards added, {} withdrawn):\n\n\
@@ -161,6 +162,13 @@ fn write_topic(args: &Args, simulate: &SimulateArgs, world: &World, output: &Out
             format!("the transactions could not be written to {topic} on {servers}: {error}"),
         )
     };
+    let probe = Probe::new(&cluster(&settings)).map_err(|error| failed(&error))?;
+    if probe.partitions(topic).map_err(|error| failed(&error))?.is_none() {
+        return Err(Stopped::new(
+            exit::CONFIG,
+            format!("topic {topic} does not exist; make it first: the input is yours, cardwatch makes none"),
+        ));
+    }
     let mut feed = Feed::new(&cluster(&settings), Arc::new(SystemClock)).map_err(|error| failed(&error))?;
     let progress = Progress::new(!output.is_json(), "transactions", None);
     for event in world.events() {
@@ -186,4 +194,37 @@ fn write_topic(args: &Args, simulate: &SimulateArgs, world: &World, output: &Out
         simulate.seed, simulate.cards, simulate.days
     ));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args;
+
+    /// The words of a command as a shell would hand them over; quotes hold words together.
+    fn words(command: &str) -> Vec<String> {
+        let mut words = Vec::new();
+        for (place, part) in command.split('"').enumerate() {
+            if place % 2 == 1 {
+                words.push(part.to_owned());
+            } else {
+                words.extend(part.split_whitespace().map(str::to_owned));
+            }
+        }
+        words
+    }
+
+    #[test]
+    fn every_command_of_the_instructions_is_one_that_cardwatch_knows() {
+        for days in [2, 90] {
+            let world = World::new(WorldSpec::sized(3, 200, days)).unwrap();
+            let text = instructions(&world).replace("\\\n", " ");
+            let commands: Vec<&str> = text.lines().filter(|line| line.starts_with("cardwatch ")).collect();
+            assert_eq!(commands.len(), 3, "{text}");
+            for command in commands {
+                let parsed = args::parse(words(command), String::new());
+                assert!(parsed.is_ok(), "{command}: {:?}", parsed.err());
+            }
+        }
+    }
 }

@@ -24,7 +24,7 @@ pub(super) fn run(args: &Args, topics_args: &TopicsArgs, output: &Output) -> Res
     let probe = Probe::new(&cluster).map_err(|error| Stopped::new(exit::CONFIG, error.to_string()))?;
     let topics = Topics::new(&cluster, probe.clone()).map_err(|error| stopped(&error))?;
     if topics_args.create {
-        create(&settings, &topics, &probe, output)?;
+        create(&settings, topics_args, &topics, &probe, output)?;
     }
     let names = names(&settings);
     let partitions = probe.partitions(&names.sightings)?.unwrap_or(settings.topics.partitions);
@@ -35,26 +35,37 @@ pub(super) fn run(args: &Args, topics_args: &TopicsArgs, output: &Output) -> Res
         return Ok(());
     }
     let missing = checked.iter().any(|checked| checked.found.is_none() && checked.wanted.role != Role::Input);
-    let advice = match missing {
-        true => "make those that are missing with `cardwatch topics --create`",
-        false => "the settings of a topic are changed with kafka-configs, its partitions not at all",
+    let input = checked.iter().any(|checked| checked.found.is_none() && checked.wanted.role == Role::Input);
+    let advice = match (missing, input) {
+        (true, _) => "make those that are missing with `cardwatch topics --create`",
+        (false, true) => {
+            "the input is yours: name it under input.topic, or make one to try things out with --create \
+             --input-partitions N"
+        }
+        (false, false) => "the settings of a topic are changed with kafka-configs, its partitions not at all",
     };
     Err(Stopped::new(exit::CONFIG, format!("{}; {advice}", faults.join("; "))))
 }
 
-fn create(settings: &Settings, topics: &Topics, probe: &Probe, output: &Output) -> Result<(), Stopped> {
+fn create(
+    settings: &Settings,
+    args: &TopicsArgs,
+    topics: &Topics,
+    probe: &Probe,
+    output: &Output,
+) -> Result<(), Stopped> {
     let names = names(settings);
     // Histories and alerts follow the sightings that are there already: the number is fixed for life.
     let partitions = probe.partitions(&names.sightings)?.unwrap_or(settings.topics.partitions);
     for checked in topics.check(&wanted(&names, Some(partitions))).map_err(|error| stopped(&error))? {
-        // The input is the user's own.
-        if checked.found.is_some() || checked.wanted.role == Role::Input {
-            continue;
-        }
-        let count = checked.wanted.partitions.unwrap_or(match checked.wanted.role {
-            Role::DeadLetters => 1,
-            _ => partitions,
-        });
+        let count = match (checked.wanted.role, checked.wanted.partitions) {
+            (Role::Input, _) => args.input_partitions,
+            (_, Some(count)) => Some(count),
+            (Role::DeadLetters, None) => Some(1),
+            (_, None) => Some(partitions),
+        };
+        // The input is the user's own, unless somebody tries things out.
+        let Some(count) = count.filter(|_| checked.found.is_none()) else { continue };
         topics
             .create(&checked.wanted, count, settings.topics.replication_factor)
             .map_err(|error| Stopped::new(exit::UNAVAILABLE, error.to_string()))?;

@@ -9,6 +9,8 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use crate::fault;
+
 /// The longest a request to a broker may take before it counts as lost, in milliseconds. A commit that
 /// took longer makes its producer suspect (see [`super::producer`]).
 pub const SOCKET_TIMEOUT_MS: u64 = 9_000;
@@ -61,8 +63,9 @@ impl Cluster {
         let mut config = self.base();
         config.set("group.id", group);
         config.set("partition.assignment.strategy", "cooperative-sticky");
-        config.set("session.timeout.ms", SESSION_TIMEOUT_MS.to_string());
-        config.set("heartbeat.interval.ms", "2000");
+        let session_ms = fault::session_ms().unwrap_or(SESSION_TIMEOUT_MS);
+        config.set("session.timeout.ms", session_ms.to_string());
+        config.set("heartbeat.interval.ms", (session_ms / 5).to_string());
         config.set("enable.auto.commit", "false");
         config.set("enable.auto.offset.store", "false");
         config.set("isolation.level", "read_committed");

@@ -218,6 +218,9 @@ impl TransactionalProducer {
             }
             fault::point(self.line, "after-send-offsets");
         }
+        if fault::aborts(self.line) {
+            return self.abort("as the fault plan says");
+        }
         let outcome = self.end();
         if self.clock.instant() - started >= Duration::from_millis(SOCKET_TIMEOUT_MS) {
             return self.settle_suspect(outcome);

@@ -144,7 +144,7 @@ impl Table {
         Value::Array(self.rows.iter().map(object).collect())
     }
 
-    /// The rows as text, each line ended. Numbers stand at the right.
+    /// The rows as text, each line ended. Columns of numbers stand at the right.
     pub fn text(&self, terminal: bool) -> String {
         let mut table = comfy_table::Table::new();
         if terminal {
@@ -154,13 +154,11 @@ impl Table {
             table.load_style(presets::NOTHING).force_no_tty();
             table.set_content_arrangement(ContentArrangement::Disabled);
         }
-        let first = self.rows.first();
-        table.set_header(self.columns.iter().enumerate().map(|(place, column)| {
-            let below = first.and_then(|row| row.get(place));
-            aligned(column.title.to_owned(), below.is_some_and(Cell::is_number))
-        }));
+        let right: Vec<bool> = (0..self.columns.len()).map(|place| self.is_numeric(place)).collect();
+        let titles = self.columns.iter().map(|column| column.title.to_owned());
+        table.set_header(titles.zip(&right).map(|(title, right)| aligned(title, *right)));
         for row in &self.rows {
-            table.add_row(row.iter().map(|cell| aligned(cell.text(), cell.is_number())));
+            table.add_row(row.iter().zip(&right).map(|(cell, right)| aligned(cell.text(), *right)));
         }
         if !terminal {
             for column in table.column_iter_mut() {
@@ -170,6 +168,13 @@ impl Table {
         let mut text = table.trim_fmt();
         text.push('\n');
         text
+    }
+
+    /// Whether a column holds numbers and nothing else.
+    fn is_numeric(&self, place: usize) -> bool {
+        let mut cells =
+            self.rows.iter().filter_map(|row| row.get(place)).filter(|cell| **cell != Cell::Empty).peekable();
+        cells.peek().is_some() && cells.all(Cell::is_number)
     }
 
     /// Writes the rows.
@@ -224,6 +229,14 @@ mod tests {
             table().text(false),
             "Name       Cards   Share\nfirst     29,773  25.0 %\nevil�[2J       7\n"
         );
+    }
+
+    #[test]
+    fn a_column_of_numbers_and_words_stands_at_the_left() {
+        let mut table = Table::new("sides", [("field", "Field"), ("before", "Before")]);
+        table.row(["Revision".into(), 1u64.into()]);
+        table.row(["Name".into(), "Shop".into()]);
+        assert_eq!(table.text(false), "Field     Before\nRevision  1\nName      Shop\n");
     }
 
     #[test]

@@ -13,3 +13,6 @@ pub mod signals;
 pub mod facts;
 
 pub mod rules;
+
+#[cfg(test)]
+pub(crate) mod fixtures;

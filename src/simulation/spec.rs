@@ -219,8 +219,8 @@ impl WorldSpec {
         self.start.plus_millis(i64::from(self.misuse_from_day) * DAY_MS)
     }
 
-    /// Lays this world over `wall_ms` milliseconds: the time before the first misuse over the first
-    /// quarter, the rest over the other three.
+    /// Lays this world over `wall_ms` milliseconds: the time before the first misuse over the first sixth,
+    /// the rest over the other five.
     pub fn pace(&self, wall_ms: u64) -> Pace {
         Pace { start: self.start, live_from: self.misuse_from(), end: self.end(), wall_ms }
     }
@@ -239,7 +239,7 @@ impl Pace {
     /// Milliseconds after the beginning at which what happens `at` that moment of the world is due. Never
     /// falls as `at` grows.
     pub fn due_ms(&self, at: Timestamp) -> u64 {
-        let quick = if self.live_from > self.start { self.wall_ms / 4 } else { 0 };
+        let quick = if self.live_from > self.start { self.wall_ms / 6 } else { 0 };
         if at < self.live_from {
             Pace::part(at, self.start, self.live_from, quick)
         } else {
@@ -300,11 +300,11 @@ mod tests {
     }
 
     #[test]
-    fn the_pace_runs_through_the_quiet_weeks_in_a_quarter_of_the_time() {
+    fn the_pace_runs_through_the_quiet_weeks_in_a_sixth_of_the_time() {
         let spec = WorldSpec::demo(1, Timestamp(1_600_000_000_000));
         let pace = spec.pace(30_000);
         assert_eq!(pace.due_ms(spec.start), 0);
-        assert_eq!(pace.due_ms(spec.misuse_from()), 7_500);
+        assert_eq!(pace.due_ms(spec.misuse_from()), 5_000);
         assert_eq!(pace.due_ms(spec.end()), 30_000);
         assert_eq!(pace.due_ms(spec.end().plus_millis(DAY_MS)), 30_000);
         let dues: Vec<u64> = (0..46).map(|day| pace.due_ms(spec.day_start(day))).collect();

@@ -37,7 +37,7 @@ fn sighting(number: i64, amount: i64) -> Message {
 }
 
 fn naive(threshold: u32) -> Naive {
-    let settings = JudgeSettings { threshold, ..JudgeSettings::default() };
+    let settings = JudgeSettings { threshold: Some(threshold), ..JudgeSettings::default() };
     let rule = "[[rule]]\nname = \"any\"\nwhen = 'true'\nscore = 50\ntext = \"a use\"\n";
     Naive::new(rule, settings, "0")
 }

@@ -1,5 +1,6 @@
 //! Random ends and restarts of processes, from a seed.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use rand::{RngExt, SeedableRng};
@@ -7,6 +8,9 @@ use rand_chacha::ChaCha8Rng;
 
 use super::program::{Ended, Invocation, Program, Signal};
 use super::wait;
+
+/// What a process says when a failpoint ends it.
+pub const STOPPING: &str = "stopping here, as the fault plan says";
 
 /// One process of the schedule is killed, and started again later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,13 +42,15 @@ pub struct Crew {
     members: Vec<Member>,
     /// Kills by the schedule.
     pub killed: u32,
-    /// Kills that nobody here ordered: failpoints.
-    pub stopped: u32,
+    /// Kills that nobody here ordered, by what the process said before: failpoints.
+    pub stopped: Vec<String>,
+    /// What those that have ended wrote, with their number.
+    past: Vec<(usize, String)>,
 }
 
 #[derive(Debug)]
 struct Member {
-    next: Invocation,
+    next: VecDeque<Invocation>,
     later: Invocation,
     program: Option<Program>,
     back_at: Option<Instant>,
@@ -58,14 +64,61 @@ impl Crew {
 
     /// Starts a process that comes back as it was.
     pub fn hire(&mut self, invocation: Invocation) -> usize {
-        self.hire_with(invocation.clone(), invocation)
+        self.hire_with([], invocation)
     }
 
-    /// Starts `first`, a process with a failpoint perhaps, that comes back as `later`.
-    pub fn hire_with(&mut self, first: Invocation, later: Invocation) -> usize {
-        let program = Some(first.clone().start());
-        self.members.push(Member { next: later.clone(), later, program, back_at: None });
+    /// Starts a process as the first of `first`, with a failpoint perhaps; it comes back as the next one each
+    /// time, and in the end as `later`.
+    pub fn hire_with(&mut self, first: impl IntoIterator<Item = Invocation>, later: Invocation) -> usize {
+        let member = Member { next: first.into_iter().collect(), later, program: None, back_at: None };
+        self.members.push(member);
+        self.start(self.members.len() - 1);
         self.members.len() - 1
+    }
+
+    fn start(&mut self, member: usize) {
+        let member = &mut self.members[member];
+        let next = member.next.pop_front().unwrap_or_else(|| member.later.clone());
+        member.back_at = None;
+        member.program = Some(next.start());
+    }
+
+    /// Has a process come back as `next` when it ends the next time.
+    pub fn replace(&mut self, member: usize, next: Invocation) {
+        self.members[member].next.clear();
+        self.members[member].next.push_back(next);
+    }
+
+    /// Asks one process to drain and stop, and waits for that; it comes back with [`Crew::bring_back`].
+    #[track_caller]
+    pub fn send_away(&mut self, member: usize, within: Duration) {
+        if let Some(mut program) = self.members[member].program.take() {
+            let ended = program.terminate(within);
+            assert_eq!(ended, Ended::Code(0), "process {member}\n{}", program.transcript());
+            self.past.push((member, program.transcript()));
+        }
+    }
+
+    /// Starts a process that was sent away.
+    pub fn bring_back(&mut self, member: usize) {
+        if self.members[member].program.is_none() {
+            self.start(member);
+        }
+    }
+
+    /// Tends until `done`; panics when that takes longer than `within`.
+    #[track_caller]
+    pub fn tend_until(&mut self, what: &str, within: Duration, mut done: impl FnMut(&mut Crew) -> bool) {
+        let deadline = wait::now() + within;
+        while !done(self) {
+            self.tend();
+            assert!(
+                wait::now() < deadline,
+                "{what}: not within {within:?}, stopped so far: {:?}",
+                self.stopped
+            );
+            wait::pause(Duration::from_millis(20));
+        }
     }
 
     /// A process, while it runs.
@@ -74,11 +127,12 @@ impl Crew {
     }
 
     /// Kills a process, to come back after `away`.
-    pub fn kill(&mut self, member: usize, away: Duration) {
-        let member = &mut self.members[member];
+    pub fn kill(&mut self, target: usize, away: Duration) {
+        let member = &mut self.members[target];
         if let Some(mut program) = member.program.take() {
             program.kill();
             self.killed += 1;
+            self.past.push((target, program.transcript()));
             member.back_at = Some(wait::now() + away);
         }
     }
@@ -87,24 +141,24 @@ impl Crew {
     /// code: under chaos it may be killed, but it may not give up.
     #[track_caller]
     pub fn tend(&mut self) {
-        for (number, member) in self.members.iter_mut().enumerate() {
+        for number in 0..self.members.len() {
+            let member = &mut self.members[number];
             if let Some(program) = &mut member.program
-                && let Some(ended) = program.poll_end()
+                && program.poll_end().is_some()
             {
-                assert_eq!(
-                    ended,
-                    Ended::Signal(Signal::KILL.as_raw()),
-                    "process {number} gave up\n{}",
-                    program.transcript()
-                );
-                self.stopped += 1;
+                let ended = program.await_end(Duration::from_secs(10));
+                let transcript = program.transcript();
+                let died = ended == Ended::Signal(Signal::KILL.as_raw());
+                assert!(died, "process {number} gave up, {ended:?}\n{transcript}");
+                let said = program.stderr().into_iter().rfind(|line| line.contains(STOPPING));
+                self.stopped
+                    .push(said.unwrap_or_else(|| panic!("process {number} was killed\n{transcript}")));
+                self.past.push((number, transcript));
                 member.program = None;
                 member.back_at = Some(wait::now());
             }
             if member.back_at.is_some_and(|at| at <= wait::now()) {
-                member.back_at = None;
-                let next = std::mem::replace(&mut member.next, member.later.clone());
-                member.program = Some(next.start());
+                self.start(number);
             }
         }
     }
@@ -140,5 +194,16 @@ impl Crew {
             program.signal(Signal::TERM);
         }
         programs.into_iter().map(|program| program.await_end(within)).collect()
+    }
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // The running ones speak for themselves; of those before, the newest tell most.
+            for (number, transcript) in self.past.iter().rev().take(6).rev() {
+                println!("process {number}, ended before:\n{transcript}");
+            }
+        }
     }
 }

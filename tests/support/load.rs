@@ -93,10 +93,15 @@ impl Load {
     /// of the program or the broker is felt by everything that arrives meanwhile. Record timestamps are
     /// the *planned* times, so latency measured from them counts a late send as well.
     pub fn offer(&self, producer: &Producer, topic: &str) -> Offered {
+        self.offer_while(producer, topic, || true)
+    }
+
+    /// As [`Load::offer`], and no more once `go_on` says so.
+    pub fn offer_while(&self, producer: &Producer, topic: &str, go_on: impl Fn() -> bool) -> Offered {
         let already = producer.places().len();
         let (start, wall) = (wait::now(), SystemClock.now().millis());
         let (mut cards, mut latest) = (Vec::new(), Duration::ZERO);
-        for planned in self.plan() {
+        for planned in self.plan().take_while(|_| go_on()) {
             let due = start + planned.at;
             while let Some(early) = due.checked_duration_since(wait::now()).filter(|early| !early.is_zero()) {
                 producer.poll();

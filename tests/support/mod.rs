@@ -24,12 +24,14 @@ pub mod wire;
 
 pub mod broker;
 pub mod chaos;
+pub mod deployment;
 pub mod kafka;
 pub mod observe;
 pub mod program;
 pub mod records;
 
 pub use broker::{Broker, BrokerOptions, own_broker, shared_kafka};
+pub use deployment::{Deployment, Revision};
 pub use kafka::Kafka;
 pub use program::Program;
 pub use records::{Isolation, Message, Outgoing, Place, Producer, Reader};

@@ -62,11 +62,16 @@ pub struct CheckArgs {}
 #[command(after_help = "\
 Examples:
   cardwatch topics --config cardwatch.toml
-  cardwatch topics --config cardwatch.toml --create")]
+  cardwatch topics --config cardwatch.toml --create
+  cardwatch topics --config cardwatch.toml --create --input-partitions 4      to try it out")]
 pub struct TopicsArgs {
-    /// Make those that are missing.
+    /// Make those that are missing, the input aside, which is yours.
     #[arg(long)]
     pub create: bool,
+
+    /// For trying out: make the input topic too, with N partitions.
+    #[arg(long, value_name = "N", requires = "create", value_parser = clap::value_parser!(i32).range(1..=1000))]
+    pub input_partitions: Option<i32>,
 }
 
 /// `cardwatch key …`.

@@ -75,15 +75,15 @@ impl Screen {
 
     pub(super) fn introduce(&mut self, spec: &WorldSpec, seconds: u64, metrics: SocketAddr) {
         self.note(&format!(
-            "cardwatch demo: the whole service in this one process, on a simulated world. No server, no file, no real\n\
-             card, a fresh key.\n\n\
-             The world      {} cardholders and {} merchants, seed {}; its {} days pass in about {seconds} seconds\n\
-             The breach     a web shop lost its customers' cards; thieves begin to use some of them on day {}\n\
-             The list       what the shop says at first is partly wrong; on day {} it corrects itself\n\
-             The cluster    librdkafka's mock: it keeps the last 5 MiB of a partition and forgets committed offsets. So\n\
-             \u{20}              this shows what cardwatch does, and not what it withstands: restarts and exactly-once are\n\
-             \u{20}              for a real Kafka\n\
-             Metrics        http://{metrics}/metrics and /health/ready, while this runs\n",
+            "cardwatch demo: the whole service in this one process, on a simulated world. No server, no files, no\n\
+             real cards, a fresh key.\n\n\
+             World     {} cardholders and {} merchants (seed {}); {} days pass in about {seconds} seconds\n\
+             Breach    a web shop lost its customers' cards; from day {} on thieves use some of them\n\
+             List      what the shop says at first is partly wrong; on day {} it corrects itself\n\
+             Cluster   librdkafka's mock: it keeps the last 5 MiB of a partition and forgets committed offsets. This\n\
+             \u{20}         shows what cardwatch does, not what it withstands: exactly-once and restarts need a real Kafka\n\
+             Metrics   http://{metrics}/metrics and /health/ready, while this runs\n\
+             Alerts    time, severity, score, card (fingerprint, account), what happened: why, with points\n\n",
             grouped(u64::from(spec.cards)),
             grouped(u64::from(spec.merchants)),
             spec.seed,
@@ -96,10 +96,17 @@ impl Screen {
     pub(super) fn opened(&mut self, imported: &Imported) {
         let period = imported.after.details.as_ref().map(|details| details.exposure);
         let period =
-            period.map_or(String::new(), |period| format!(", exposed {} to {}", period.from, period.until));
+            period.map_or(String::new(), |period| format!(" (exposed {} to {})", period.from, period.until));
         self.note(&format!(
-            "Day 0: the shop names {} cards{period}. Imported as revision 1; from now on they are watched.",
+            "Day 0: the shop names {} cards{period}: revision 1, watched from now on.",
             grouped(imported.added)
+        ));
+    }
+
+    /// Tells what only the simulator knows.
+    pub(super) fn misuse_begins(&mut self, day: u32) {
+        self.note(&format!(
+            "Day {day}: thieves begin. cardwatch is not told; alerts before this were false."
         ));
     }
 

@@ -110,6 +110,13 @@ impl Totals {
         }
     }
 
+    /// Sets the merchants, for the naive model of the tests.
+    #[cfg(test)]
+    pub(super) fn set_merchants(&mut self, merchants: Vec<(u32, MerchantHash)>) {
+        self.merchants = merchants.into_iter().map(|(day, merchant)| (merchant, day)).collect();
+        self.merchants.sort_unstable();
+    }
+
     /// Money of one currency and class.
     pub(super) fn money(&self, currency: [u8; 3], class: Class) -> Money {
         find(&self.money, (currency, class)).unwrap_or_default()

@@ -13,10 +13,11 @@
 use cel::Program;
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, SourceInfo, operators};
 
-use crate::scoring::signals::{Signal, SignalSet, SignalType};
+use crate::scoring::signals::{Signal, SignalSet};
 
 use super::expression::{Arithmetic, Comparison, Node, TextMatch};
 use super::nearest;
+use super::types::{Type, arithmetic, comparison};
 
 /// A checked condition.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,43 +31,6 @@ pub(super) struct Condition {
 pub(super) struct Wrong {
     pub(super) line: usize,
     pub(super) message: String,
-}
-
-/// The type of an expression.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Type {
-    Bool,
-    Int,
-    Double,
-    Text,
-    /// A signal that holds one of these words.
-    Word(Signal, &'static [&'static str]),
-    /// Already complained about: fits everywhere.
-    Any,
-}
-
-impl Type {
-    fn name(self) -> &'static str {
-        match self {
-            Type::Bool => "true or false",
-            Type::Int => "a whole number",
-            Type::Double => "a decimal number",
-            Type::Text | Type::Word(..) => "a text",
-            Type::Any => "anything",
-        }
-    }
-
-    fn is_number(self) -> bool {
-        matches!(self, Type::Int | Type::Double | Type::Any)
-    }
-
-    fn is_text(self) -> bool {
-        matches!(self, Type::Text | Type::Word(..) | Type::Any)
-    }
-
-    fn is_bool(self) -> bool {
-        matches!(self, Type::Bool | Type::Any)
-    }
 }
 
 /// The longest condition, in bytes.
@@ -144,14 +108,7 @@ impl Checker<'_> {
             return self.refuse(at, format!("no signal is called `{name}`{}", nearest(name, names)));
         };
         self.reads.insert(signal);
-        let kind = match signal.kind() {
-            SignalType::Bool => Type::Bool,
-            SignalType::Int | SignalType::Amount => Type::Int,
-            SignalType::Double => Type::Double,
-            SignalType::Text => Type::Text,
-            SignalType::Word(words) => Type::Word(signal, words),
-        };
-        (Node::Signal(signal), kind)
+        (Node::Signal(signal), Type::of(signal))
     }
 
     fn literal(&mut self, at: &IdedExpr, literal: &LiteralValue) -> (Node, Type) {
@@ -384,27 +341,4 @@ impl Checker<'_> {
         }
         self.refuse(at, format!("is {}: a number is needed here", kind.name()))
     }
-}
-
-fn arithmetic(operator: &str) -> Option<Arithmetic> {
-    Some(match operator {
-        operators::ADD => Arithmetic::Add,
-        operators::SUBSTRACT => Arithmetic::Subtract,
-        operators::MULTIPLY => Arithmetic::Multiply,
-        operators::DIVIDE => Arithmetic::Divide,
-        operators::MODULO => Arithmetic::Remainder,
-        _ => return None,
-    })
-}
-
-fn comparison(operator: &str) -> Option<Comparison> {
-    Some(match operator {
-        operators::EQUALS => Comparison::Equal,
-        operators::NOT_EQUALS => Comparison::NotEqual,
-        operators::LESS => Comparison::Less,
-        operators::LESS_EQUALS => Comparison::LessOrEqual,
-        operators::GREATER => Comparison::Greater,
-        operators::GREATER_EQUALS => Comparison::GreaterOrEqual,
-        _ => return None,
-    })
 }

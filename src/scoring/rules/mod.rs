@@ -4,6 +4,7 @@ mod check;
 mod expression;
 mod file;
 mod text;
+mod types;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -205,13 +206,15 @@ impl RuleSet {
     }
 }
 
-/// A hint at the nearest of `names`, or nothing when none is near.
+/// A hint at the nearest of `names`, or nothing when none is near: one that begins with `name`, otherwise
+/// one that is `name` but for a few characters.
 fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> String {
-    let near = names.map(|candidate| (distance(name, candidate), candidate)).min();
-    match near {
-        Some((distance, candidate)) if distance <= 1 + name.len() / 3 => {
-            format!(": did you mean `{candidate}`?")
-        }
+    let rank = |candidate: &'n str| {
+        let begins = name.len() >= 3 && candidate.starts_with(name);
+        (if begins { 0 } else { distance(name, candidate) }, candidate)
+    };
+    match names.map(rank).min() {
+        Some((rank, candidate)) if rank <= 1 + name.len() / 3 => format!(": did you mean `{candidate}`?"),
         _ => String::new(),
     }
 }
