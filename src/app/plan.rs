@@ -74,6 +74,8 @@ pub struct Plan {
     pub score_crew: Crew,
     /// Where the input begins for a group that has read nothing yet.
     pub first: First,
+    /// Who answers for going on although a range of the input is lost; `None` stops there.
+    pub accept_gap: Option<String>,
     /// How records are read.
     pub mapping: Mapping,
     /// The keys; `None` where `sight` does not run.

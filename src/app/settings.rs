@@ -112,6 +112,7 @@ pub fn plan(settings: &Settings, keyring: Option<Keyring>) -> Result<Plan, Stopp
             Some(Start::Latest) => First::Latest,
             Some(Start::At(at)) => First::At(at),
         },
+        accept_gap: None,
         mapping: mapping(settings)?,
         keyring,
         judge: judge(settings)?,

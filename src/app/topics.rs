@@ -3,7 +3,7 @@
 use super::plan::{Names, Plan, TopicCheck};
 use crate::kafka::probe::Probe;
 use crate::kafka::topics::{Checked, Role, Topics, TopicsError, Wanted};
-use crate::lines::start::Stopped;
+use crate::lines::start::{CLUSTER, Stopped};
 use crate::stop::exit;
 
 /// The topics that must exist. `partitions` is the number of the sightings', histories' and alerts'.
@@ -67,15 +67,9 @@ pub fn faults(checked: &[Checked]) -> Vec<String> {
 
 /// A failure to look at topics, as an end of the start.
 pub fn stopped(error: &TopicsError) -> Stopped {
-    Stopped::new(
-        exit::UNAVAILABLE,
-        format!("the topics could not be looked at: {error}; is the cluster reachable?"),
-    )
+    Stopped::new(exit::UNAVAILABLE, format!("the topics could not be looked at: {error}; {CLUSTER}"))
 }
 
 fn unreachable(error: &dyn std::fmt::Display) -> Stopped {
-    Stopped::new(
-        exit::UNAVAILABLE,
-        format!("the Kafka cluster was not reached ({error}); is kafka.bootstrap_servers right?"),
-    )
+    Stopped::new(exit::UNAVAILABLE, format!("{error}; {CLUSTER}"))
 }

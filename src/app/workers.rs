@@ -170,6 +170,7 @@ fn parts<L: Line>(
         topic: topic.to_owned(),
         group,
         first,
+        accept_gap: common.plan.accept_gap.clone(),
         stop: common.stop.clone(),
     };
     Ok(Parts {

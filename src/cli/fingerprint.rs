@@ -14,6 +14,9 @@ use crate::lines::start::Stopped;
 use crate::report::revision::{ImportResult, Rejections, fingerprint_tables};
 use crate::stop::exit;
 
+/// What has become of a list that was refused.
+const EFFECT: &str = "what was written, if anything, is no list to use";
+
 pub(super) fn run(args: &Args, command: &FingerprintArgs, output: &Output) -> Result<(), Stopped> {
     let settings = settings(args)?;
     guard(args, &settings)?;
@@ -82,11 +85,11 @@ fn copy(mut reader: ListReader, namer: &Namer, out: impl Write) -> Result<Import
             }
         }
         if read == SAMPLE as u64 {
-            check_share(&name, read, &rejections)?;
+            check_share(&name, read, &rejections, EFFECT)?;
             is_open.set(true);
         }
     }
-    check_share(&name, read, &rejections)?;
+    check_share(&name, read, &rejections, EFFECT)?;
     is_open.set(true);
     writer.finish().map_err(|error| unwritten(&error))?;
     let counts = reader.counts();

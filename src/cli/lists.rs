@@ -110,24 +110,29 @@ fn fingerprint(fingerprinter: &Fingerprinter, key_index: usize, card: &ListCard)
     }
 }
 
-/// Refuses a list that holds no cards, or mostly something else: a wrong column, or the wrong file.
+/// Refuses a list that holds no cards, or mostly something else: a wrong column, or the wrong file. `effect` says
+/// what has become of it.
 ///
 /// # Errors
 /// When nothing, everything or more than half of `read` entries was rejected.
-pub(super) fn check_share(name: &str, read: u64, rejections: &Rejections) -> Result<(), Stopped> {
+pub(super) fn check_share(
+    name: &str,
+    read: u64,
+    rejections: &Rejections,
+    effect: &str,
+) -> Result<(), Stopped> {
     let rejected = rejections.total();
     if read > 0 && rejected * 2 <= read {
         return Ok(());
     }
     if read == 0 {
-        return Err(Stopped::new(exit::DATA, format!("{name} holds no entries: nothing was changed")));
+        return Err(Stopped::new(exit::DATA, format!("{name} holds no entries; {effect}")));
     }
     let commonest = rejections.commonest().unwrap_or_default();
     Err(Stopped::new(
         exit::DATA,
         format!(
-            "{name}: {rejected} of {read} entries cannot be used, most often because: {commonest}; nothing was \
-             changed. Look at --column, --kind and --list-format, or mend the list"
+            "{name}: {rejected} of {read} entries cannot be used, most often because: {commonest}; {effect}. Look at --column, --kind and --list-format, or mend the list"
         ),
     ))
 }

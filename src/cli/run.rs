@@ -31,7 +31,8 @@ pub(super) fn run(args: &Args, run: &RunArgs) -> Result<(), Stopped> {
         true => Some(keyring(&settings)?),
         false => None,
     };
-    let plan = build::plan(&settings, keyring)?;
+    let mut plan = build::plan(&settings, keyring)?;
+    plan.accept_gap = run.accept_gap.clone();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let health = Health::new(Arc::clone(&clock));
     let registry = Registry::new();

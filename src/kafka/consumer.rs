@@ -5,6 +5,7 @@
 //! So a worker commits or aborts *before* it lets a partition go, on its own thread, without locks.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -49,6 +50,8 @@ pub struct Committed {
 pub(super) struct GroupContext {
     base: Context,
     changes: Mutex<VecDeque<Change>>,
+    /// Nobody serves changes any more.
+    closing: AtomicBool,
 }
 
 impl ClientContext for GroupContext {
@@ -63,10 +66,19 @@ impl ClientContext for GroupContext {
 
 impl ConsumerContext for GroupContext {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, error: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let assigned = error == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        if self.closing.load(Ordering::Relaxed) {
+            // Closing waits until every change is answered. An error means that there is nothing to answer.
+            let _ = match assigned {
+                true => consumer.incremental_assign(&TopicPartitionList::new()),
+                false => consumer.incremental_unassign(list),
+            };
+            return;
+        }
         let partitions = list.elements().iter().map(|element| element.partition()).collect();
-        let change = match error {
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Change::Assigned(partitions),
-            _ => Change::Revoked { partitions, lost: consumer.assignment_lost() },
+        let change = match assigned {
+            true => Change::Assigned(partitions),
+            false => Change::Revoked { partitions, lost: consumer.assignment_lost() },
         };
         self.changes.lock().unwrap_or_else(PoisonError::into_inner).push_back(change);
     }
@@ -93,7 +105,11 @@ impl GroupConsumer {
     /// # Errors
     /// When the client refuses its configuration.
     pub fn join(cluster: &Cluster, group: &str, topic: &str) -> Result<GroupConsumer, KafkaError> {
-        let context = GroupContext { base: Context::default(), changes: Mutex::default() };
+        let context = GroupContext {
+            base: Context::default(),
+            changes: Mutex::default(),
+            closing: AtomicBool::new(false),
+        };
         let consumer: BaseConsumer<GroupContext> =
             cluster.group_consumer(group).create_with_context(context)?;
         let consumer = Arc::new(consumer);
@@ -229,6 +245,18 @@ impl GroupConsumer {
     /// Leaves the group: the owned partitions arrive as a last [`Change::Revoked`].
     pub fn leave(&mut self) {
         self.consumer.unsubscribe();
+    }
+}
+
+impl Drop for GroupConsumer {
+    /// Answers what nobody will answer any more, or closing the client would wait for ever: a worker that fails
+    /// while it takes a partition up owes the group an answer.
+    fn drop(&mut self) {
+        self.consumer.context().closing.store(true, Ordering::Relaxed);
+        let _ = self.consumer.incremental_assign(&TopicPartitionList::new());
+        if let Ok(owned) = self.consumer.assignment() {
+            let _ = self.consumer.incremental_unassign(&owned);
+        }
     }
 }
 

@@ -24,8 +24,10 @@ pub struct Watermarks {
 
 /// A question failed.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{what}: {cause}")]
+#[error("{servers} did not answer ({what}: {cause})")]
 pub struct AskError {
+    /// Who was asked.
+    pub servers: Arc<str>,
     /// What was asked.
     pub what: String,
     /// What the client said.
@@ -35,6 +37,7 @@ pub struct AskError {
 /// Asks the cluster; shared by all threads of the process.
 #[derive(Clone)]
 pub struct Probe {
+    servers: Arc<str>,
     uncommitted: Arc<BaseConsumer<Context>>,
     committed: Arc<BaseConsumer<Context>>,
     asks_ids: bool,
@@ -56,7 +59,12 @@ impl Probe {
         let mut stable = cluster.uncommitted();
         stable.set("isolation.level", "read_committed");
         let committed = stable.create_with_context(Context::default())?;
-        Ok(Probe { uncommitted: Arc::new(uncommitted), committed: Arc::new(committed), asks_ids: true })
+        Ok(Probe {
+            servers: cluster.bootstrap_servers.as_str().into(),
+            uncommitted: Arc::new(uncommitted),
+            committed: Arc::new(committed),
+            asks_ids: true,
+        })
     }
 
     /// A probe that never asks for topic ids: for a cluster without a controller, where the question would
@@ -75,7 +83,7 @@ impl Probe {
         let metadata = self
             .uncommitted
             .fetch_metadata(Some(topic), ASK_TIMEOUT)
-            .map_err(|cause| AskError { what: format!("metadata of topic {topic}"), cause })?;
+            .map_err(|cause| self.failed(format!("metadata of topic {topic}"), cause))?;
         let found = metadata.topics().iter().find(|found| found.name() == topic);
         Ok(found
             .filter(|found| found.error().is_none() && !found.partitions().is_empty())
@@ -92,7 +100,7 @@ impl Probe {
     /// # Errors
     /// When the cluster does not answer.
     pub fn watermarks(&self, topic: &str, partition: i32) -> Result<Watermarks, AskError> {
-        Self::ask_watermarks(&self.uncommitted, topic, partition)
+        self.ask_watermarks(&self.uncommitted, topic, partition)
     }
 
     /// The same up to the last stable offset: behind it a transaction is open.
@@ -100,17 +108,22 @@ impl Probe {
     /// # Errors
     /// When the cluster does not answer.
     pub fn stable_watermarks(&self, topic: &str, partition: i32) -> Result<Watermarks, AskError> {
-        Self::ask_watermarks(&self.committed, topic, partition)
+        self.ask_watermarks(&self.committed, topic, partition)
+    }
+
+    fn failed(&self, what: String, cause: KafkaError) -> AskError {
+        AskError { servers: Arc::clone(&self.servers), what, cause }
     }
 
     fn ask_watermarks(
+        &self,
         client: &BaseConsumer<Context>,
         topic: &str,
         partition: i32,
     ) -> Result<Watermarks, AskError> {
         let (low, high) = client
             .fetch_watermarks(topic, partition, ASK_TIMEOUT)
-            .map_err(|cause| AskError { what: format!("watermarks of {topic}/{partition}"), cause })?;
+            .map_err(|cause| self.failed(format!("watermarks of {topic}/{partition}"), cause))?;
         Ok(Watermarks { low, high })
     }
 
@@ -119,7 +132,7 @@ impl Probe {
     /// # Errors
     /// When the cluster does not answer.
     pub fn offset_at(&self, topic: &str, partition: i32, at: Timestamp) -> Result<i64, AskError> {
-        let fail = |cause| AskError { what: format!("offset of a time in {topic}/{partition}"), cause };
+        let fail = |cause| self.failed(format!("offset of a time in {topic}/{partition}"), cause);
         let mut times = TopicPartitionList::new();
         times.add_partition_offset(topic, partition, Offset::Offset(at.millis())).map_err(fail)?;
         let found = self.uncommitted.offsets_for_times(times, ASK_TIMEOUT).map_err(fail)?;
@@ -127,6 +140,25 @@ impl Probe {
             Some(Offset::Offset(offset)) => Ok(offset),
             _ => Ok(self.watermarks(topic, partition)?.high),
         }
+    }
+
+    /// The time of the record at `offset`, as far as record times do not fall: the cluster is asked which offset
+    /// belongs to a time, and answers for any time.
+    ///
+    /// # Errors
+    /// When the cluster does not answer.
+    pub fn time_at(&self, topic: &str, partition: i32, offset: i64) -> Result<Timestamp, AskError> {
+        // Up to the year 2109; some forty short questions.
+        let (mut before, mut after) = (0, 1i64 << 42);
+        while after - before > 1 {
+            let middle = before + (after - before) / 2;
+            if self.offset_at(topic, partition, Timestamp(middle))? <= offset {
+                before = middle;
+            } else {
+                after = middle;
+            }
+        }
+        Ok(Timestamp(before))
     }
 
     /// The id of `topic`, where the broker keeps one.

@@ -9,6 +9,36 @@ pub struct Mark {
     pub frontier: Option<i64>,
     /// The id of the topic the offset belongs to.
     pub topic_id: Option<String>,
+    /// The newest range that was lost, and who answers for going on without it.
+    pub gap: Option<Gap>,
+}
+
+/// A range of records that nobody will read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Gap {
+    /// The first offset that is lost.
+    pub first: i64,
+    /// The last.
+    pub last: i64,
+    /// Who answers for it.
+    pub by: String,
+}
+
+/// The longest name that is kept beside an offset, in characters: brokers bound the whole.
+const BY_CHARS_MAX: usize = 100;
+
+impl Gap {
+    /// A range and a name, without what would break the text it is kept in.
+    pub fn new(first: i64, last: i64, by: &str) -> Gap {
+        let plain = |letter: &char| *letter != ';' && !letter.is_control();
+        Gap { first, last, by: by.chars().filter(plain).take(BY_CHARS_MAX).collect() }
+    }
+
+    fn parse(text: &str) -> Option<Gap> {
+        let (range, by) = text.split_once(" by ")?;
+        let (first, last) = range.split_once('-')?;
+        Some(Gap { first: first.parse().ok()?, last: last.parse().ok()?, by: by.to_owned() })
+    }
 }
 
 impl Mark {
@@ -20,6 +50,7 @@ impl Mark {
             match part.split_once('=') {
                 Some(("frontier", value)) => mark.frontier = value.parse().ok(),
                 Some(("topic", value)) => mark.topic_id = Some(value.to_owned()),
+                Some(("gap", value)) => mark.gap = Gap::parse(value),
                 _ => {}
             }
         }
@@ -36,6 +67,9 @@ impl fmt::Display for Mark {
         if let Some(topic_id) = &self.topic_id {
             write!(f, ";topic={topic_id}")?;
         }
+        if let Some(Gap { first, last, by }) = &self.gap {
+            write!(f, ";gap={first}-{last} by {by}")?;
+        }
         Ok(())
     }
 }
@@ -47,8 +81,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_mark_survives_its_text(frontier in proptest::option::of(any::<i64>()), topic_id in proptest::option::of("[A-Za-z0-9_-]{22}")) {
-            let mark = Mark { frontier, topic_id };
+        fn a_mark_survives_its_text(frontier in proptest::option::of(any::<i64>()), topic_id in proptest::option::of("[A-Za-z0-9_-]{22}"), gap in proptest::option::of((0i64.., 0i64.., ".{0,120}"))) {
+            let gap = gap.map(|(first, last, by)| Gap::new(first, last, &by));
+            let mark = Mark { frontier, topic_id, gap };
             prop_assert_eq!(Mark::parse(&mark.to_string()), mark);
         }
 
@@ -61,6 +96,6 @@ mod tests {
     #[test]
     fn parts_of_a_newer_version_are_passed_over() {
         let mark = Mark::parse("v2;frontier=7;colour=blue;topic=x");
-        assert_eq!(mark, Mark { frontier: Some(7), topic_id: Some("x".to_owned()) });
+        assert_eq!(mark, Mark { frontier: Some(7), topic_id: Some("x".to_owned()), gap: None });
     }
 }

@@ -82,7 +82,7 @@ pub struct ScoreState {
     /// The overlay: what the open transaction changes. Ordered, so that it is written in one order.
     pending: BTreeMap<(i32, Fingerprint), History>,
     restoring: HashMap<i32, Receiver<Result<Memory, Stopped>>>,
-    topic_ids: HashMap<i32, Option<String>>,
+    marks: HashMap<i32, Mark>,
     raised: Vec<Raised>,
     unknown: Vec<&'static str>,
     judgements: u64,
@@ -172,7 +172,7 @@ impl Line for Score {
 
     fn hold(&mut self, start: &Start) -> Result<(), Stopped> {
         self.state.restoring.insert(start.partition, self.restorer.begin(start));
-        self.state.topic_ids.insert(start.partition, start.mark.topic_id.clone());
+        self.state.marks.insert(start.partition, start.mark.clone());
         Ok(())
     }
 
@@ -196,7 +196,7 @@ impl Line for Score {
 
     fn release(&mut self, partition: i32) {
         self.state.restoring.remove(&partition);
-        self.state.topic_ids.remove(&partition);
+        self.state.marks.remove(&partition);
         if let Some(histories) = self.state.committed.remove(&partition) {
             self.metrics.histories.sub(histories.len() as i64);
         }
@@ -238,8 +238,8 @@ impl Line for Score {
     }
 
     fn metadata(&self, partition: i32) -> String {
-        let topic_id = self.state.topic_ids.get(&partition).cloned().flatten();
-        Mark { frontier: None, topic_id }.to_string()
+        let taken_up = self.state.marks.get(&partition).cloned().unwrap_or_default();
+        Mark { frontier: None, ..taken_up }.to_string()
     }
 
     fn close_batch(

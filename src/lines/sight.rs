@@ -66,7 +66,7 @@ pub struct SightState {
     view: Option<Arc<View>>,
     now: Timestamp,
     held: HashMap<i32, Held>,
-    topic_ids: HashMap<i32, Option<String>>,
+    marks: HashMap<i32, Mark>,
     sightings: u64,
     tombstones: u64,
     records: u64,
@@ -114,7 +114,7 @@ impl Line for Sight {
     fn hold(&mut self, start: &Start) -> Result<(), Stopped> {
         let held = Held { since: self.clock.instant(), frontier: start.mark.frontier.unwrap_or(i64::MIN) };
         self.state.held.insert(start.partition, held);
-        self.state.topic_ids.insert(start.partition, start.mark.topic_id.clone());
+        self.state.marks.insert(start.partition, start.mark.clone());
         Ok(())
     }
 
@@ -131,7 +131,7 @@ impl Line for Sight {
 
     fn release(&mut self, partition: i32) {
         self.state.held.remove(&partition);
-        self.state.topic_ids.remove(&partition);
+        self.state.marks.remove(&partition);
         self.loop_metrics.forget(&self.topic, partition);
     }
 
@@ -175,8 +175,8 @@ impl Line for Sight {
 
     fn metadata(&self, partition: i32) -> String {
         let frontier = self.state.view.as_ref().map(|view| view.frontier());
-        let topic_id = self.state.topic_ids.get(&partition).cloned().flatten();
-        Mark { frontier, topic_id }.to_string()
+        let taken_up = self.state.marks.get(&partition).cloned().unwrap_or_default();
+        Mark { frontier, ..taken_up }.to_string()
     }
 
     fn close_batch(&mut self, _: &[Progress], _: &mut TransactionalProducer) -> Result<(), LineError> {

@@ -7,7 +7,7 @@
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
-use super::mark::Mark;
+use super::mark::{Gap, Mark};
 use crate::backoff::Backoff;
 use crate::domain::time::Timestamp;
 use crate::kafka::consumer::{Committed, Lookup};
@@ -17,6 +17,13 @@ use crate::stop::{Stop, exit};
 /// How long a predecessor's transaction may hold the answer back before this is a failure. Well above
 /// the transaction time-out plus the coordinator's clean-up interval.
 const PATIENCE: Duration = Duration::from_secs(180);
+
+/// What to do where the cluster does not answer.
+pub const CLUSTER: &str = "is the cluster running and reachable, and kafka.bootstrap_servers right?";
+
+/// What to do about lost records.
+const ACCEPT: &str = "To go on with the first record there is, start once with `cardwatch run --accept-gap WHO`, which notes who \
+     answers for it";
 
 /// Where a group without a committed offset begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +70,7 @@ impl Stopped {
 
 impl From<AskError> for Stopped {
     fn from(error: AskError) -> Stopped {
-        Stopped::new(exit::UNAVAILABLE, format!("the cluster did not answer ({error}); is it reachable?"))
+        Stopped::new(exit::UNAVAILABLE, format!("{error}; {CLUSTER}"))
     }
 }
 
@@ -80,6 +87,8 @@ pub struct Starts {
     pub group: String,
     /// Where to begin without a committed offset.
     pub first: First,
+    /// Who answers for going on although records are lost; `None` stops there.
+    pub accept_gap: Option<String>,
     /// Ends the waiting.
     pub stop: Stop,
 }
@@ -142,10 +151,27 @@ impl Starts {
             return Ok(Start { partition, offset, committed: None, mark });
         };
         let mut mark = Mark::parse(&committed.metadata);
-        check_topic_id(&self.topic, mark.topic_id.as_deref(), topic_id)?;
+        let fit = check_topic_id(&self.topic, mark.topic_id.as_deref(), topic_id)
+            .and_then(|()| self.check_range(partition, committed.offset, marks));
         mark.topic_id = topic_id.map(str::to_owned).or(mark.topic_id);
-        self.check_range(partition, committed.offset, marks)?;
-        Ok(Start { partition, offset: committed.offset, committed: Some(committed.offset), mark })
+        let mut offset = committed.offset;
+        if let Err(stopped) = fit {
+            let Some(by) = &self.accept_gap else { return Err(stopped) };
+            // Of a topic that was made again nothing is known to be lost: the range is empty.
+            let gap = Gap::new(committed.offset, marks.low.max(committed.offset) - 1, by);
+            tracing::warn!(
+                topic = self.topic,
+                partition,
+                first = gap.first,
+                last = gap.last,
+                by = gap.by,
+                reason = stopped.message,
+                "a gap was accepted, reading goes on with the first record there is"
+            );
+            offset = marks.low;
+            mark.gap = Some(gap);
+        }
+        Ok(Start { partition, offset, committed: Some(committed.offset), mark })
     }
 
     fn first_offset(&self, partition: i32, marks: Watermarks) -> Result<i64, Stopped> {
@@ -166,16 +192,20 @@ impl Starts {
 
     fn check_range(&self, partition: i32, next: i64, marks: Watermarks) -> Result<(), Stopped> {
         if next < marks.low {
+            let time = match self.probe.time_at(&self.topic, partition, marks.low) {
+                Ok(time) if marks.low < marks.high => format!("all from before {time}, "),
+                // Nothing is left that would tell.
+                _ => String::new(),
+            };
             return Err(Stopped::new(
                 exit::DATA,
                 format!(
-                    "{} records of {}/{partition} are lost: offsets {next} to {} expired before group {} had read them; \
-                     lengthen the topic's retention, and move the group to offset {} to go on without them",
+                    "{} records of {}/{partition} are lost: offsets {next} to {}, {time}expired before group {} had \
+                     read them; lengthen the topic's retention. {ACCEPT}",
                     marks.low - next,
                     self.topic,
                     marks.low - 1,
                     self.group,
-                    marks.low,
                 ),
             ));
         }
@@ -184,7 +214,7 @@ impl Starts {
                 exit::CONFIG,
                 format!(
                     "group {} had read {}/{partition} up to offset {next}, but the topic ends at {}: it was deleted and \
-                     made again, or cut; reset the group's offsets if that was meant",
+                     made again, or cut. {ACCEPT}",
                     self.group, self.topic, marks.high,
                 ),
             ));
@@ -200,7 +230,7 @@ pub(super) fn check_topic_id(topic: &str, pinned: Option<&str>, found: Option<&s
             exit::CONFIG,
             format!(
                 "topic {topic} was deleted and made again (its id was {pinned}, now {found}): committed offsets mean \
-                 other records; delete the group's offsets of this topic if that was meant"
+                 other records. {ACCEPT}"
             ),
         )),
         _ => Ok(()),

@@ -242,6 +242,13 @@ fn another_key_of_the_same_name_is_told_before_anything_is_written() {
     );
     assert_eq!(deployment.list_end(), end);
 
+    // Withdrawing would look for the cards under a key that is not here, and find none.
+    deployment.new_key("newer", "k2");
+    let newer = |arguments: &[&str]| Program::with(arguments).config(&deployment.config_with_keys("newer"));
+    let words = ["listed under key k1, which is not here", "--replace"];
+    fails(newer(&["incident", "revise", "shop", "--withdraw", &list]), 78, &words);
+    assert_eq!(deployment.list_end(), end);
+
     // A new primary key: the same list moves its cards, and withdrawing finds them under either key.
     deployment.new_key("keys", "k2");
     let some = deployment.file("some", lines(0..10));

@@ -20,6 +20,9 @@ use crate::report::revision::Rejections;
 /// Entries that may wait between the thread that reads and the one that writes.
 const WAITING_MAX: usize = 4_096;
 
+/// What has become of a list that was refused.
+pub(super) const REFUSED: &str = "nothing was changed";
+
 /// An entry, fingerprinted.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -108,7 +111,7 @@ impl List {
                 }
             }
         }
-        check_share(list.reader.name(), read, &rejections)?;
+        check_share(list.reader.name(), read, &rejections, REFUSED)?;
         Ok(list)
     }
 

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use super::details::{opened, revised};
-use super::entries::{List, Piece, stream};
+use super::entries::{List, Piece, REFUSED, stream};
 use super::tally::Tallies;
 use super::{Change, Desk, existing, side, stopped};
 use crate::cli::args::{CardKindArg, ChangeArgs, OpenArgs, ReviseArgs};
@@ -264,7 +264,7 @@ impl Import<'_> {
                     self.check_list_keys(known, &checks)?;
                     let tally = &mut tallies.lists[list];
                     tally.counts = counts;
-                    check_share(&tally.name, tally.read, &tally.rejections)?;
+                    check_share(&tally.name, tally.read, &tally.rejections, REFUSED)?;
                     tallies.checks.extend(checks);
                     open -= 1;
                 }

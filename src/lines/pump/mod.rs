@@ -202,6 +202,15 @@ impl<L: Line> Pump<L> {
     /// # Errors
     /// [`Stopped`] says why the line cannot go on.
     pub fn run(&mut self) -> Result<(), Stopped> {
+        let ended = self.work();
+        if let Err(stopped) = &ended {
+            // Before anything is taken down: leaving a group takes its time, and everybody else is to stop now.
+            self.stop.fail(stopped.code, stopped.message.clone());
+        }
+        ended
+    }
+
+    fn work(&mut self) -> Result<(), Stopped> {
         while !self.stop.is_asked() {
             self.turn()?;
         }

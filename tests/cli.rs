@@ -1,0 +1,158 @@
+//! Commands that need no broker, as a person runs them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
+
+#[path = "support/mod.rs"]
+mod support;
+
+use std::io::Write;
+use std::time::Duration;
+
+use support::Program;
+use support::load::card_number;
+use support::program::{Ended, Invocation};
+use tempfile::TempDir;
+
+const WITHIN: Duration = Duration::from_secs(60);
+
+#[track_caller]
+fn run(invocation: Invocation, code: i32) -> Program {
+    let (ended, program) = invocation.run(WITHIN);
+    assert_eq!(ended, Ended::Code(code), "{}", program.transcript());
+    program
+}
+
+#[track_caller]
+fn says(program: &Program, words: &[&str]) {
+    let told = program.transcript();
+    for word in words {
+        assert!(told.contains(word), "{word:?} is not in:\n{told}");
+    }
+}
+
+/// A directory with a key in it, as `cardwatch key new` makes it, and its configuration.
+fn keys() -> (TempDir, String) {
+    let home = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let config = format!("[keys]\ndirectory = \"{}\"\n", home.path().join("keys").display());
+    let config = format!("{config}[input]\ntopic = \"transactions\"\nstart = \"earliest\"\n");
+    says(&run(Program::with(&["key", "new"]).config(&config), 0), &["k1", "active", "back it up"]);
+    (home, config)
+}
+
+fn fingerprint(config: &str, more: &[&str]) -> Invocation {
+    let arguments: Vec<&str> = ["fingerprint"].into_iter().chain(more.iter().copied()).collect();
+    Program::with(&arguments).config(config)
+}
+
+#[test]
+fn wrong_usage_is_64_and_help_has_examples() {
+    for arguments in
+        [&["incident", "open", "shop"][..], &["fingerprint"], &["nonsense"], &["incident", "revise", "shop"]]
+    {
+        run(Program::with(arguments), 64);
+    }
+    for command in
+        [&["incident", "open"][..], &["incident", "revise"], &["incident", "close"], &["fingerprint"]]
+    {
+        let arguments: Vec<&str> = command.iter().copied().chain(["--help"]).collect();
+        says(&run(Program::with(&arguments), 0), &["Examples:", "cardwatch"]);
+    }
+    let open = [
+        "incident",
+        "open",
+        "shop",
+        "--list",
+        "-",
+        "--name",
+        "S",
+        "--party",
+        "P",
+        "--time-zone",
+        "Asia/Tokyo",
+        "--exposed-from",
+        "2026-02-01",
+        "--exposed-until",
+        "2026-01-01",
+        "--until-closed",
+        "--elements",
+        "pan",
+    ];
+    // Told before any cluster is looked for.
+    let (_home, config) = keys();
+    says(&run(Program::with(&open).config(&config), 64), &["exposure period ends before it begins"]);
+}
+
+#[test]
+fn a_list_is_fingerprinted_with_nothing_of_it_shown() {
+    let (home, config) = keys();
+    let list = home.path().join("cards.csv");
+    let mut file = std::fs::File::create(&list).unwrap();
+    writeln!(file, "card_number;expiry;account").unwrap();
+    for card in 0..3_000 {
+        writeln!(file, "{};09/29;account {card}", card_number(card)).unwrap();
+    }
+    writeln!(file, "12;09/29;x\n{};13/29;y\n{1};;ref {1}", card_number(1), card_number(2)).unwrap();
+    let list = list.display().to_string();
+    let columns = [&list, "--expiry-column", "expiry", "--reference", "account=account"];
+    let program = run(fingerprint(&config, &columns), 0);
+    let out = program.stdout();
+    assert_eq!(out[0], "fingerprint,key,check,expiry,ref.account");
+    assert_eq!(out.len(), 3_003);
+    assert!(out[1].contains(",k1,") && out[1].ends_with(",2029-09,account 0"), "{}", out[1]);
+    assert!(out[3_001].ends_with(",,y") && out[3_002].ends_with(",,"), "{:?}", &out[3_001..]);
+    assert_eq!(out[3_002].split(',').next(), out[3].split(',').next(), "one card, one fingerprint");
+    says(
+        &program,
+        &[
+            "read",
+            "3,003",
+            "written",
+            "3,002",
+            "not 8 to 19 digits long",
+            "3002",
+            "unreadable expiry date",
+            "with the card number in it, withheld",
+        ],
+    );
+    let told = program.transcript();
+    assert!((0..3_000).all(|card| !told.contains(&card_number(card))));
+
+    let json = run(fingerprint(&config, &[&list, "--column", "1", "--format", "json"]), 0);
+    let counts: serde_json::Value = serde_json::from_str(&json.stderr().join("")).unwrap();
+    assert_eq!(counts["rejected"][0]["lines"], "3002");
+}
+
+#[test]
+fn what_is_no_list_of_cards_gives_no_fingerprints() {
+    let (_home, config) = keys();
+    let numbers: String = (0..1_500).map(|card| card_number(card) + "\n").collect();
+    // Wrong from the start, and wrong later on: nothing comes out of the one, and the other says so.
+    let words = "word\n".repeat(2_000);
+    let program = run(fingerprint(&config, &["-"]).input(words.clone()), 65);
+    assert!(program.stdout().is_empty(), "{}", program.transcript());
+    says(&program, &["1000 of 1000 entries", "not made of digits", "--column"]);
+    says(&run(fingerprint(&config, &["-"]).input(numbers.clone() + &words), 65), &["2000 of 3500"]);
+    says(&run(fingerprint(&config, &["-"]).input("pan\n"), 65), &["holds no entries"]);
+    says(&run(fingerprint(&config, &["-"]), 65), &["holds no entries"]);
+    says(&run(fingerprint(&config, &["nowhere.csv"]), 65), &["cannot open nowhere.csv"]);
+    says(
+        &run(fingerprint(&config, &["-", "--kind", "fingerprint"]).input("x"), 64),
+        &["fingerprints already"],
+    );
+    let other = config.replace("/keys\"", "/other\"");
+    says(&run(fingerprint(&other, &["-"]).input(numbers), 78), &["no keyring", "cardwatch key new"]);
+}
+
+#[test]
+fn a_key_that_others_may_read_or_that_was_changed_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let (home, config) = keys();
+    let key = home.path().join("keys/k1.key");
+    let numbers = card_number(1);
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o640)).unwrap();
+    says(&run(fingerprint(&config, &["-"]).input(numbers.clone()), 78), &["k1.key", "0640", "chmod 600"]);
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let text = std::fs::read_to_string(&key).unwrap();
+    std::fs::write(&key, text.chars().rev().collect::<String>().trim_start()).unwrap();
+    says(&run(fingerprint(&config, &["-"]).input(numbers), 78), &["holds another key"]);
+}
