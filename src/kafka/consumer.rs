@@ -5,7 +5,8 @@
 //! So a worker commits or aborts *before* it lets a partition go, on its own thread, without locks.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rdkafka::client::ClientContext;
@@ -49,6 +50,21 @@ pub struct Committed {
 pub(super) struct GroupContext {
     base: Context,
     changes: Mutex<VecDeque<Change>>,
+    unanswered: Mutex<Option<Kind>>,
+    closing: AtomicBool,
+}
+
+/// What the client waits for.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Assigned,
+    Revoked,
+}
+
+impl GroupContext {
+    fn unanswered(&self) -> MutexGuard<'_, Option<Kind>> {
+        self.unanswered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl ClientContext for GroupContext {
@@ -63,11 +79,21 @@ impl ClientContext for GroupContext {
 
 impl ConsumerContext for GroupContext {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, error: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        if self.closing.load(Ordering::Relaxed) {
+            // Nobody is left to answer, and the client waits for an answer.
+            if let Err(error) = consumer.unassign() {
+                tracing::debug!(%error, "partitions could not be given back while closing");
+            }
+            return;
+        }
         let partitions = list.elements().iter().map(|element| element.partition()).collect();
-        let change = match error {
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Change::Assigned(partitions),
-            _ => Change::Revoked { partitions, lost: consumer.assignment_lost() },
+        let (kind, change) = match error {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
+                (Kind::Assigned, Change::Assigned(partitions))
+            }
+            _ => (Kind::Revoked, Change::Revoked { partitions, lost: consumer.assignment_lost() }),
         };
+        *self.unanswered() = Some(kind);
         self.changes.lock().unwrap_or_else(PoisonError::into_inner).push_back(change);
     }
 }
@@ -93,7 +119,12 @@ impl GroupConsumer {
     /// # Errors
     /// When the client refuses its configuration.
     pub fn join(cluster: &Cluster, group: &str, topic: &str) -> Result<GroupConsumer, KafkaError> {
-        let context = GroupContext { base: Context::default(), changes: Mutex::default() };
+        let context = GroupContext {
+            base: Context::default(),
+            changes: Mutex::default(),
+            unanswered: Mutex::default(),
+            closing: AtomicBool::new(false),
+        };
         let consumer: BaseConsumer<GroupContext> =
             cluster.group_consumer(group).create_with_context(context)?;
         let consumer = Arc::new(consumer);
@@ -140,6 +171,7 @@ impl GroupConsumer {
             self.queue.forward(&self.topic, partition, false);
             list.add_partition_offset(&self.topic, partition, Offset::Offset(offset))?;
         }
+        *self.consumer.context().unanswered() = None;
         self.consumer.incremental_assign(&list)
     }
 
@@ -159,6 +191,7 @@ impl GroupConsumer {
             list.add_partition(&self.topic, partition);
         }
         self.batch.clear();
+        *self.consumer.context().unanswered() = None;
         self.consumer.incremental_unassign(&list)
     }
 
@@ -229,6 +262,24 @@ impl GroupConsumer {
     /// Leaves the group: the owned partitions arrive as a last [`Change::Revoked`].
     pub fn leave(&mut self) {
         self.consumer.unsubscribe();
+    }
+}
+
+impl Drop for GroupConsumer {
+    /// Closing the client waits without end for the answer to a rebalance: to those to come, which
+    /// [`GroupContext`] gives from here on, and to one that was handed out and not answered yet.
+    fn drop(&mut self) {
+        let context = self.consumer.context();
+        context.closing.store(true, Ordering::Relaxed);
+        let nothing = TopicPartitionList::new();
+        let answered = match context.unanswered().take() {
+            None => Ok(()),
+            Some(Kind::Assigned) => self.consumer.incremental_assign(&nothing),
+            Some(Kind::Revoked) => self.consumer.incremental_unassign(&nothing),
+        };
+        if let Err(error) = answered {
+            tracing::debug!(%error, "a rebalance could not be answered while closing");
+        }
     }
 }
 

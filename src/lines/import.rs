@@ -18,7 +18,7 @@ use crate::exposure::record::{CardRecord, IncidentRecord, ListKey, Mark, RecordE
 use crate::exposure::revision::{Finish, RevisionError};
 use crate::kafka::client::Cluster;
 use crate::kafka::probe::Probe;
-use crate::kafka::producer::{Outcome, Outgoing, SendError, TransactionalProducer};
+use crate::kafka::producer::{IMPORT, Outcome, Outgoing, SendError, TransactionalProducer};
 use crate::kafka::reader::{Read, Reader};
 use crate::stop::exit;
 
@@ -171,13 +171,13 @@ impl ListTopic {
     pub fn take_over(&self, id: &IncidentId) -> Result<(Writer<'_>, Known), ImportError> {
         let transactional_id = format!("{}-import-{id}", self.prefix);
         let producer =
-            TransactionalProducer::start(&self.cluster, &transactional_id, "import", Arc::clone(&self.clock))
+            TransactionalProducer::start(&self.cluster, &transactional_id, IMPORT, Arc::clone(&self.clock))
                 .map_err(|error| {
-                    Stopped::new(
-                        exit::UNAVAILABLE,
-                        format!("the import could not start its transactions: {error}"),
-                    )
-                })?;
+                Stopped::new(
+                    exit::UNAVAILABLE,
+                    format!("the import could not start its transactions: {error}"),
+                )
+            })?;
         let known = self.look(id)?;
         let writer =
             Writer { list: self, id: id.clone(), producer, records: 0, opened: self.clock.instant() };
