@@ -117,10 +117,11 @@ impl Service {
             stop: common.stop.clone(),
         };
         let ring = keyring.clone();
-        self.spawn("refresh", &common.stop, move || refresh.run(writer, &|view| keys::check(view, &ring)));
+        let run = move || refresh.run(writer, &|view| keys::check(view, &ring));
+        self.spawn("refresh", &common.stop, move || (run(), ()));
         let (pumps, watched) = workers::sight(common, &keyring, &exposed)?;
         for (name, mut pump) in pumps {
-            self.spawn(&name, &common.stop, move || pump.run());
+            self.spawn(&name, &common.stop, move || (pump.run(), pump));
         }
         Ok(watched)
     }
@@ -128,7 +129,7 @@ impl Service {
     fn start_score(&mut self, common: &Common) -> Result<Watched, Stopped> {
         let (pumps, watched) = workers::score(common, &self.judge)?;
         for (name, mut pump) in pumps {
-            self.spawn(&name, &common.stop, move || pump.run());
+            self.spawn(&name, &common.stop, move || (pump.run(), pump));
         }
         Ok(watched)
     }
@@ -140,16 +141,23 @@ impl Service {
             clock: Arc::clone(&common.clock),
             stop: common.stop.clone(),
         };
-        self.spawn("lookout", &common.stop, move || lookout.run());
+        self.spawn("lookout", &common.stop, move || (lookout.run(), ()));
     }
 
-    fn spawn(&mut self, name: &str, stop: &Stop, run: impl FnOnce() -> Result<(), Stopped> + Send + 'static) {
+    /// What `run` gives beside its result is dropped after the result was told: leaving a group takes its
+    /// time, and a cluster that is away must not keep the reason back.
+    fn spawn<T>(
+        &mut self,
+        name: &str,
+        stop: &Stop,
+        run: impl FnOnce() -> (Result<(), Stopped>, T) + Send + 'static,
+    ) {
         let stop = stop.clone();
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn({
             let (name, stop) = (name.to_owned(), stop.clone());
             move || match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
-                Ok(Ok(())) => tracing::debug!(thread = name, "ended"),
-                Ok(Err(stopped)) => stop.fail(stopped.code, stopped.message),
+                Ok((Ok(()), _held)) => tracing::debug!(thread = name, "ended"),
+                Ok((Err(stopped), _held)) => stop.fail(stopped.code, stopped.message),
                 // The panic hook has said where; what it said is not repeated.
                 Err(_) => stop.fail(exit::INTERNAL, format!("{name} panicked; this is a fault of cardwatch")),
             }

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rdkafka::client::ClientContext;
@@ -50,8 +50,21 @@ pub struct Committed {
 pub(super) struct GroupContext {
     base: Context,
     changes: Mutex<VecDeque<Change>>,
-    /// Nobody serves changes any more.
+    unanswered: Mutex<Option<Kind>>,
     closing: AtomicBool,
+}
+
+/// What the client waits for.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Assigned,
+    Revoked,
+}
+
+impl GroupContext {
+    fn unanswered(&self) -> MutexGuard<'_, Option<Kind>> {
+        self.unanswered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl ClientContext for GroupContext {
@@ -66,20 +79,21 @@ impl ClientContext for GroupContext {
 
 impl ConsumerContext for GroupContext {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, error: RDKafkaRespErr, list: &mut TopicPartitionList) {
-        let assigned = error == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         if self.closing.load(Ordering::Relaxed) {
-            // Closing waits until every change is answered. An error means that there is nothing to answer.
-            let _ = match assigned {
-                true => consumer.incremental_assign(&TopicPartitionList::new()),
-                false => consumer.incremental_unassign(list),
-            };
+            // Nobody is left to answer, and the client waits for an answer.
+            if let Err(error) = consumer.unassign() {
+                tracing::debug!(%error, "partitions could not be given back while closing");
+            }
             return;
         }
         let partitions = list.elements().iter().map(|element| element.partition()).collect();
-        let change = match assigned {
-            true => Change::Assigned(partitions),
-            false => Change::Revoked { partitions, lost: consumer.assignment_lost() },
+        let (kind, change) = match error {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
+                (Kind::Assigned, Change::Assigned(partitions))
+            }
+            _ => (Kind::Revoked, Change::Revoked { partitions, lost: consumer.assignment_lost() }),
         };
+        *self.unanswered() = Some(kind);
         self.changes.lock().unwrap_or_else(PoisonError::into_inner).push_back(change);
     }
 }
@@ -108,6 +122,7 @@ impl GroupConsumer {
         let context = GroupContext {
             base: Context::default(),
             changes: Mutex::default(),
+            unanswered: Mutex::default(),
             closing: AtomicBool::new(false),
         };
         let consumer: BaseConsumer<GroupContext> =
@@ -156,6 +171,7 @@ impl GroupConsumer {
             self.queue.forward(&self.topic, partition, false);
             list.add_partition_offset(&self.topic, partition, Offset::Offset(offset))?;
         }
+        *self.consumer.context().unanswered() = None;
         self.consumer.incremental_assign(&list)
     }
 
@@ -175,6 +191,7 @@ impl GroupConsumer {
             list.add_partition(&self.topic, partition);
         }
         self.batch.clear();
+        *self.consumer.context().unanswered() = None;
         self.consumer.incremental_unassign(&list)
     }
 
@@ -249,13 +266,19 @@ impl GroupConsumer {
 }
 
 impl Drop for GroupConsumer {
-    /// Answers what nobody will answer any more, or closing the client would wait for ever: a worker that fails
-    /// while it takes a partition up owes the group an answer.
+    /// Closing the client waits without end for the answer to a rebalance: to those to come, which
+    /// [`GroupContext`] gives from here on, and to one that was handed out and not answered yet.
     fn drop(&mut self) {
-        self.consumer.context().closing.store(true, Ordering::Relaxed);
-        let _ = self.consumer.incremental_assign(&TopicPartitionList::new());
-        if let Ok(owned) = self.consumer.assignment() {
-            let _ = self.consumer.incremental_unassign(&owned);
+        let context = self.consumer.context();
+        context.closing.store(true, Ordering::Relaxed);
+        let nothing = TopicPartitionList::new();
+        let answered = match context.unanswered().take() {
+            None => Ok(()),
+            Some(Kind::Assigned) => self.consumer.incremental_assign(&nothing),
+            Some(Kind::Revoked) => self.consumer.incremental_unassign(&nothing),
+        };
+        if let Err(error) = answered {
+            tracing::debug!(%error, "a rebalance could not be answered while closing");
         }
     }
 }

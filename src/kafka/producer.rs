@@ -33,6 +33,9 @@ const RETRIES_MAX: u32 = 10;
 /// How long to wait for delivery reports between two looks: a commit waits for some milliseconds of them.
 const BETWEEN_POLLS: Duration = Duration::from_micros(200);
 
+/// The line of a producer that changes the exposure list.
+pub const IMPORT: &str = "import";
+
 /// A record to be written.
 #[derive(Debug, Clone, Copy)]
 pub struct Outgoing<'a> {
@@ -133,6 +136,7 @@ pub struct TransactionalProducer {
     producer: BaseProducer<Deliveries>,
     notes: Arc<Notes>,
     open: bool,
+    opened: Instant,
     made: Instant,
     pause: Stop,
     cached_group: Option<GroupMetadata>,
@@ -161,6 +165,7 @@ impl TransactionalProducer {
             cluster: cluster.clone(),
             id: id.to_owned(),
             line,
+            opened: clock.instant(),
             made: clock.instant(),
             clock,
             producer,
@@ -248,7 +253,7 @@ impl TransactionalProducer {
 
     fn undelivered(&mut self, code: RDKafkaErrorCode) -> Outcome {
         if is_fenced(code) || self.fatal_code().is_some_and(is_fenced) {
-            return Outcome::Fenced(code.to_string());
+            return self.fenced(&code.to_string());
         }
         let by_record = matches!(
             code,
@@ -299,6 +304,7 @@ impl TransactionalProducer {
         if !self.open {
             self.producer.begin_transaction()?;
             self.open = true;
+            self.opened = self.clock.instant();
         }
         Ok(())
     }
@@ -407,12 +413,23 @@ impl TransactionalProducer {
     fn after_transaction(&mut self, error: &TransactionError, doing: &str) -> Outcome {
         let text = format!("{doing}: {}", error.text);
         if is_fenced(error.code) || self.fatal_code().is_some_and(is_fenced) {
-            return Outcome::Fenced(text);
+            return self.fenced(&text);
         }
         if error.abortable && doing != "abort" {
             return self.abort(&text);
         }
         self.unknown(&text)
+    }
+
+    /// Somebody else took the id over, or the cluster itself ended a transaction that was open for too long:
+    /// to the producer both look the same. An import never comes back: whoever took over must not be fenced
+    /// in turn. A worker does; of two with the same id the other one then stops.
+    fn fenced(&mut self, text: &str) -> Outcome {
+        let open_for = self.clock.instant() - self.opened;
+        if !self.open || open_for < Duration::from_millis(TRANSACTION_TIMEOUT_MS) || self.line == IMPORT {
+            return Outcome::Fenced(text.to_owned());
+        }
+        self.unknown(&format!("open for {} s and timed out by the cluster; {text}", open_for.as_secs()))
     }
 
     fn fatal_code(&self) -> Option<RDKafkaErrorCode> {

@@ -23,7 +23,7 @@ use crate::exposure::revision::RevisionError;
 use crate::exposure::set::{ExposureSet, View};
 use crate::kafka::client::Cluster;
 use crate::kafka::probe::Probe;
-use crate::kafka::producer::TransactionalProducer;
+use crate::kafka::producer::{IMPORT, TransactionalProducer};
 use crate::kafka::reader::{Read, Reader};
 use crate::stop::{Stop, exit};
 
@@ -262,13 +262,13 @@ impl ListTopic {
     pub fn take_over(&self, id: &IncidentId) -> Result<(Writer<'_>, Known), ImportError> {
         let transactional_id = format!("{}-import-{id}", self.prefix);
         let producer =
-            TransactionalProducer::start(&self.cluster, &transactional_id, "import", Arc::clone(&self.clock))
+            TransactionalProducer::start(&self.cluster, &transactional_id, IMPORT, Arc::clone(&self.clock))
                 .map_err(|error| {
-                    Stopped::new(
-                        exit::UNAVAILABLE,
-                        format!("the import could not start its transactions: {error}"),
-                    )
-                })?;
+                Stopped::new(
+                    exit::UNAVAILABLE,
+                    format!("the import could not start its transactions: {error}"),
+                )
+            })?;
         let known = self.look(id, Until::End)?;
         Ok((Writer::new(self, id, producer), known))
     }

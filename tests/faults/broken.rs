@@ -140,7 +140,8 @@ fn restored_behind_an_open_transaction(broken: Option<&str>) -> Option<Result<Ve
     scene.await_score(&mut program);
     let foreign = kafka.transactional(&kafka.name("foreign"));
     foreign.begin();
-    (0..2).for_each(|partition| foreign.send(&Outgoing::to(&history).partition(partition).key("x").value("y")));
+    (0..2)
+        .for_each(|partition| foreign.send(&Outgoing::to(&history).partition(partition).key("x").value("y")));
     foreign.places();
     scene.send((0..20).cycle().take(60));
     scene.await_score(&mut program);

@@ -13,6 +13,9 @@ mod support;
 /// Broken builds, and that they are caught.
 mod broken;
 
+/// A broker that goes away and comes back.
+mod restart;
+
 /// Everything at once, for a minute and more.
 mod storm;
 

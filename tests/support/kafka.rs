@@ -212,7 +212,8 @@ impl Kafka {
         let mut asked = TopicPartitionList::new();
         asked.add_partition_range(topic, 0, self.partitions(topic) - 1);
         let consumer = self.member(group);
-        let answer = wait::until("committed offsets", ANSWER, || {
+        // Held back while a transaction that commits offsets is open.
+        let answer = wait::until("committed offsets", ANSWER * 5, || {
             consumer.committed_offsets(asked.clone(), Duration::from_secs(5)).ok()
         });
         let committed = answer.elements().into_iter().map(|element| Committed {

@@ -86,7 +86,17 @@ impl<L: Line> Pump<L> {
         for partition in partitions {
             self.forget(*partition);
         }
+        self.forget_retaken(partitions);
         Ok(())
+    }
+
+    /// What could not be rewound above waits to be taken up anew; given up, it is somebody else's.
+    fn forget_retaken(&mut self, partitions: &[i32]) {
+        for change in &mut self.changes {
+            if let Change::Assigned(waiting) = change {
+                waiting.retain(|partition| !partitions.contains(partition));
+            }
+        }
     }
 
     pub(super) fn forget(&mut self, partition: i32) {
