@@ -1,7 +1,7 @@
 //! One deployment of cardwatch for a test: topics, a configuration, a key directory, and what stands on the list.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use cardwatch::clock::{Clock, SystemClock};
@@ -175,8 +175,8 @@ impl Deployment {
             last.iter().filter(|(key, _)| key.starts_with("card/") && key.ends_with(&format!("/{incident}")));
         let shown = of_incident.filter(|(_, message)| {
             let card = message.json();
-            let events = card["events"].as_array().unwrap().iter().map(|event| event.as_i64().unwrap());
-            events.filter(|event| done.contains(&event.abs())).last().is_some_and(|event| event > 0)
+            let mut events = card["events"].as_array().unwrap().iter().map(|event| event.as_i64().unwrap());
+            events.rfind(|event| done.contains(&event.abs())).is_some_and(|event| event > 0)
         });
         shown.map(|(key, _)| (*key).to_owned()).collect()
     }
@@ -243,9 +243,4 @@ pub fn leaks(bytes: &[u8], cards: &[usize]) -> Option<usize> {
 
 fn memmem(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
-}
-
-/// A path as an argument.
-pub fn argument(path: &Path) -> String {
-    path.display().to_string()
 }
