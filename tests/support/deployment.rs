@@ -92,7 +92,8 @@ impl Deployment {
             "[kafka]\nbootstrap_servers = \"{}\"\n[topics]\nprefix = \"{}\"\n\
              [input]\ntopic = \"{}\"\nstart = \"earliest\"\n[keys]\ndirectory = \"{}\"\n\
              [instance]\nid = \"{id}\"\ntransactional_prefix = \"{}\"\ngroup_prefix = \"{}\"\n\
-             [sight]\nworkers_max = 1\n[score]\nworkers_max = 1\n[http]\nlisten = \"\"\n",
+             [sight]\nworkers_max = 1\n[score]\nworkers_max = 1\n[http]\nlisten = \"\"\n\
+             [alerts]\nthreshold = 15\n",
             self.kafka.bootstrap(),
             self.kafka.prefix(),
             self.names.input,
@@ -208,8 +209,8 @@ impl Deployment {
         let config = config.expect("a configuration that reads");
         let settings = JudgeSettings {
             min_uses: u64::from(config.history.min_uses),
+            threshold: config.alerts.threshold.expect("set above"),
             live_for_ms: i64::try_from(config.alerts.live_for.as_millis()).expect("days"),
-            ..JudgeSettings::default()
         };
         Naive::new(cardwatch::scoring::rules::DEFAULT_RULES, settings, env!("CARGO_PKG_VERSION"))
     }
