@@ -104,12 +104,6 @@ fn start(config: &Settings) -> (Service, Stop, Arc<dyn Clock>) {
 #[test]
 fn listed_cards_are_sighted_once_across_a_restart() {
     let Some(kafka) = shared_kafka("first-light") else { return };
-    cardwatch::telemetry::start_logs(
-        cardwatch::config::LogFormat::Text,
-        cardwatch::config::LogLevel::Debug,
-        0,
-    )
-    .unwrap();
     let text = topics(&kafka);
     let config =
         Settings::read(Some((std::path::Path::new("test.toml"), &text)), std::iter::empty()).unwrap();

@@ -209,7 +209,7 @@ impl Deployment {
         let config = config.expect("a configuration that reads");
         let settings = JudgeSettings {
             min_uses: u64::from(config.history.min_uses),
-            threshold: config.alerts.threshold.expect("set above"),
+            threshold: Some(config.alerts.threshold.expect("set above")),
             live_for_ms: i64::try_from(config.alerts.live_for.as_millis()).expect("days"),
         };
         Naive::new(cardwatch::scoring::rules::DEFAULT_RULES, settings, env!("CARGO_PKG_VERSION"))

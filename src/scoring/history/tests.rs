@@ -18,6 +18,9 @@ fn history_of<'s>(sightings: impl IntoIterator<Item = &'s Sighting>) -> History 
     history
 }
 
+/// What a use is made of: time, yen, merchant, category, country, kind and outcome.
+type Row = (i64, i64, u32, u32, usize, (Kind, Outcome));
+
 /// A card's life: several weeks, so that much of it settles; few merchants, or more than are remembered.
 fn life() -> impl Strategy<Value = Vec<Sighting>> {
     let kinds = prop_oneof![
@@ -31,7 +34,7 @@ fn life() -> impl Strategy<Value = Vec<Sighting>> {
     let one = (0..60 * DAY, 0..90_000_i64, 0..600_u32, 0..400_u32, 0..3_usize, kinds);
     // Half of the lives are crowded into few days, so that the newest 128 are not the whole week.
     (prop::collection::vec(one, 0..500), prop_oneof![Just(1), Just(12)]).prop_map(|(rows, squeeze)| {
-        let build = |(number, row): (i64, (i64, i64, u32, u32, usize, (Kind, Outcome)))| {
+        let build = |(number, row): (i64, Row)| {
             let (at, yen, merchant, mcc, country, (kind, outcome)) = row;
             sighting_with(number, START + at / squeeze, yen, |transaction| {
                 transaction.merchant.id = Some(format!("M{merchant}"));
