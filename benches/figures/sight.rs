@@ -13,8 +13,10 @@ use crate::support::program::Ended;
 use crate::support::{Isolation, wait};
 use crate::table::{Table, Target, median};
 
-/// How often progress is looked at: often enough to place a commit, seldom enough to cost nothing.
-const LOOK: Duration = Duration::from_millis(20);
+/// How often progress is looked at where it is soon to be there.
+const LOOK: Duration = Duration::from_millis(10);
+/// How long a round may take.
+const PATIENCE: Duration = Duration::from_secs(300);
 /// Partitions of the memory figure.
 const MANY_PARTITIONS: i32 = 64;
 /// The share of exposed cards.
@@ -113,15 +115,22 @@ impl Filled {
 
     /// Waits until so many records are committed.
     fn await_records(&self, instance: &mut Instance, records: u64) -> Sample {
-        let deadline = wait::now() + Duration::from_secs(300);
+        let start = wait::now();
+        let mut before = 0;
         loop {
             let found = instance.metric("cardwatch_records_total", "sight").unwrap_or(0);
+            let now = wait::now();
             if found >= records {
                 assert!(found <= self.records, "{found} records of {} were committed", self.records);
-                return Sample { at: wait::now(), cpu: cpu(instance.program.pid()), records: found };
+                return Sample { at: now, cpu: cpu(instance.program.pid()), records: found };
             }
-            assert!(wait::now() < deadline, "no end in sight\n{}", instance.program.transcript());
-            wait::pause(LOOK);
+            assert!(now < start + PATIENCE, "no end in sight\n{}", instance.program.transcript());
+            // Looking costs the process too: half of what is left to wait, as far as that is known.
+            let rate = found.saturating_sub(before) as f64 / (now - start).as_secs_f64();
+            let left = Duration::from_secs_f64(((records - found) as f64 / rate.max(1.0) / 2.0).min(0.5));
+            let known = before > 0 && found > before;
+            wait::pause(if known { left.max(LOOK) } else { LOOK });
+            before = if before == 0 { found } else { before };
         }
     }
 

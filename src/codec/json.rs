@@ -37,6 +37,8 @@ use super::dead::DeadReason;
 use super::mapping::{DEPTH_MAX, RECORD_BYTES_MAX};
 use super::pointer::{Pointer, array_index};
 
+mod quick;
+
 /// The mapped paths as a tree of steps; a node that a pointer ends at has a slot.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tree {
@@ -110,6 +112,15 @@ pub(super) fn read<'a>(value: &'a [u8], tree: &Tree, slots: &mut [Slot<'a>]) -> 
         return Err(DeadReason::TooLarge);
     }
     let text = std::str::from_utf8(value).map_err(|_| DeadReason::NotUtf8)?;
+    if quick::read(text, &tree.root, slots).is_some() {
+        return Ok(());
+    }
+    slots.fill(Slot::Absent);
+    read_any(text, tree, slots)
+}
+
+/// As [`read`], for every record that is text.
+fn read_any<'a>(text: &'a str, tree: &Tree, slots: &mut [Slot<'a>]) -> Result<(), DeadReason> {
     walk(text, &tree.root, slots).map_err(|error| match error.classify() {
         serde_json::error::Category::Eof => DeadReason::Truncated,
         _ => DeadReason::NotJson,

@@ -309,6 +309,62 @@ fn any_json() -> impl Strategy<Value = String> {
     })
 }
 
+/// JSON objects as the quick way takes them: no escapes, no white space but spaces.
+fn usual_json() -> impl Strategy<Value = String> {
+    let white = " {0,1}";
+    let string = r#"([a-zé日 {}\[\],:]){0,20}"#.prop_map(|inside| format!("\"{inside}\""));
+    let number = r"-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,4})?([eE][+-]?[0-9]{1,4})?";
+    let name = prop_oneof!["\"card\"", "\"m\"", "\"id\"", string.clone()];
+    let leaf = prop_oneof![string, number, "(null|true|false)"];
+    let value = leaf.prop_recursive(4, 30, 5, {
+        let name = name.clone();
+        move |inner| {
+            let element = (white, inner, white).prop_map(|(before, value, after)| before + &value + &after);
+            let member = (white, name.clone(), white, element.clone());
+            let member =
+                member.prop_map(|(before, name, after, value)| format!("{before}{name}{after}:{value}"));
+            prop_oneof![
+                proptest::collection::vec(element, 0..4).prop_map(|items| format!("[{}]", items.join(","))),
+                proptest::collection::vec(member, 0..4).prop_map(|items| format!("{{{}}}", items.join(","))),
+            ]
+        }
+    });
+    let members = proptest::collection::vec((name, white, value), 0..6);
+    members.prop_map(|members| {
+        let members: Vec<String> =
+            members.into_iter().map(|(name, white, value)| format!("{name}:{white}{value}{white}")).collect();
+        format!("{{{}}}", members.join(","))
+    })
+}
+
+/// Where the quick way answers, the other way answers the same, and the naive recogniser sees JSON.
+fn check_quick(text: &str) -> bool {
+    let tree = tree(&["/card", "/m/id", "/m"]);
+    let mut quick_slots = [Slot::Absent; 3];
+    let answered = quick::read(text, &tree.root, &mut quick_slots).is_some();
+    if answered {
+        let mut slots = [Slot::Absent; 3];
+        assert_eq!(read_any(text, &tree, &mut slots), Ok(()), "{text}");
+        assert!(slots == quick_slots, "{text}");
+        assert!(naive::is_json(text.as_bytes()), "{text}");
+    }
+    answered
+}
+
+#[test]
+fn the_usual_record_takes_the_quick_way() {
+    let record = r#"{"id":"tx-1","at":"2018-01-01T00:00:00Z","card":"30324474562566","amount":-105.42e1,"m":{"id":7,"x":[1,{}]},"b":false}"#;
+    assert!(check_quick(record));
+    assert!(check_quick(&record.replace(',', " , ").replace(':', " : ")));
+    for unusual in [r#"{"a":"\n"}"#, "{\n}", r#"{"card":1,"card":2}"#, r#"{"m":[1]}"#, "[]", "7"] {
+        assert!(!check_quick(unusual), "{unusual}");
+    }
+    // Deeper than it follows is not too deep.
+    let deep = format!("{{\"a\":{}{}}}", "[".repeat(20), "]".repeat(20));
+    assert!(!check_quick(&deep));
+    assert_eq!(verdict(deep.as_bytes()), Ok(()));
+}
+
 /// Bytes that matter to the grammar, so that a change of one is seldom without effect.
 fn grammar_byte() -> impl Strategy<Value = u8> {
     prop_oneof![
@@ -337,6 +393,28 @@ proptest! {
             1 => bytes.insert(at, byte),
             2 => { bytes.remove(at); }
             _ => bytes.truncate(at),
+        }
+        check_against_referees(&bytes);
+    }
+
+    #[test]
+    fn the_quick_way_answers_what_the_other_answers(
+        text in usual_json(), place in any::<prop::sample::Index>(), byte in grammar_byte(), how in 0..4,
+    ) {
+        let mapped_twice = [r#""card""#, r#""m""#, r#""id""#].iter().any(|name| text.matches(name).count() > 1);
+        let array = text.contains(r#""m":["#) || text.contains(r#""m": ["#);
+        prop_assert!(check_quick(&text) || mapped_twice || array, "{}", text);
+        check_against_referees(text.as_bytes());
+        let mut bytes = text.into_bytes();
+        let at = place.index(bytes.len());
+        match how {
+            0 => bytes[at] = byte,
+            1 => bytes.insert(at, byte),
+            2 => { bytes.remove(at); }
+            _ => bytes.truncate(at),
+        }
+        if let Ok(text) = std::str::from_utf8(&bytes) {
+            check_quick(text);
         }
         check_against_referees(&bytes);
     }
