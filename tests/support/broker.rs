@@ -209,8 +209,11 @@ impl Drop for Broker {
             let _ = child.wait();
             reaper::done(child);
         }
-        // The log stays for whoever looks into a failure; the data may be large.
-        let _ = fs::remove_dir_all(self.data());
+        // The log stays for whoever looks into a failure; the data may be large, and stays until the next
+        // run when a test has failed.
+        if !std::thread::panicking() {
+            let _ = fs::remove_dir_all(self.data());
+        }
     }
 }
 
