@@ -168,7 +168,7 @@ impl Storm<'_> {
 #[test]
 fn nothing_is_lost_doubled_or_judged_otherwise() {
     let _turn = turn();
-    let Some(broker) = own_broker("storm", BrokerOptions::default()) else { return };
+    let Some(broker) = own_broker("storm", BrokerOptions::to_be_killed()) else { return };
     let deployment = Deployment::new(broker.kafka("storm"), LOAD.partitions, 3);
     let revisions = revisions();
     deployment.import(&revisions[0]);
