@@ -31,6 +31,16 @@ use super::wire::Naive;
 /// The incident that every list of a deployment belongs to.
 const INCIDENT: &str = "shop";
 
+/// A rule that looks at nothing but the card's past, so that a minute's load raises alerts and each of them
+/// depends on what was judged before it.
+const RULES: &str = r#"
+[[rule]]
+name = "third-use"
+when = "uses_1h >= 3"
+score = 50
+text = "{uses_1h} uses in an hour"
+"#;
+
 /// Topics, keys and configuration; the same for every process of the deployment.
 #[derive(Debug)]
 pub struct Deployment {
@@ -83,6 +93,7 @@ impl Deployment {
         let directory = KeyDirectory::new(&keys.path().join("keys"));
         directory.create("k1".parse().expect("a key id"), true, SystemClock.now()).expect("a key");
         let keyring = directory.load().expect("the key just made");
+        std::fs::write(keys.path().join("rules.toml"), RULES).expect("target/ is writable");
         Deployment { kafka, names, exposures, keys, keyring, sent: AtomicU64::new(0) }
     }
 
@@ -93,13 +104,14 @@ impl Deployment {
              [input]\ntopic = \"{}\"\nstart = \"earliest\"\n[keys]\ndirectory = \"{}\"\n\
              [instance]\nid = \"{id}\"\ntransactional_prefix = \"{}\"\ngroup_prefix = \"{}\"\n\
              [sight]\nworkers_max = 1\n[score]\nworkers_max = 1\n[http]\nlisten = \"\"\n\
-             [alerts]\nthreshold = 15\n",
+             [alerts]\nthreshold = 50\nrules = \"{}\"\n",
             self.kafka.bootstrap(),
             self.kafka.prefix(),
             self.names.input,
             self.keys.path().join("keys").display(),
             self.kafka.name("tx"),
             self.kafka.name("group"),
+            self.keys.path().join("rules.toml").display(),
         )
     }
 
@@ -212,7 +224,7 @@ impl Deployment {
             threshold: Some(config.alerts.threshold.expect("set above")),
             live_for_ms: i64::try_from(config.alerts.live_for.as_millis()).expect("days"),
         };
-        Naive::new(cardwatch::scoring::rules::DEFAULT_RULES, settings, env!("CARGO_PKG_VERSION"))
+        Naive::new(RULES, settings, env!("CARGO_PKG_VERSION"))
     }
 
     /// Whether `sight` has committed every transaction there is.
