@@ -133,6 +133,7 @@ pub struct TransactionalProducer {
     producer: BaseProducer<Deliveries>,
     notes: Arc<Notes>,
     open: bool,
+    pending: usize,
     made: Instant,
     pause: Stop,
     cached_group: Option<GroupMetadata>,
@@ -166,6 +167,7 @@ impl TransactionalProducer {
             producer,
             notes,
             open: false,
+            pending: 0,
             pause: Stop::new(),
             cached_group: None,
         })
@@ -174,6 +176,11 @@ impl TransactionalProducer {
     /// Whether a transaction is open.
     pub fn is_open(&self) -> bool {
         self.open
+    }
+
+    /// How many records are in the open transaction.
+    pub fn pending(&self) -> usize {
+        if self.open { self.pending } else { 0 }
     }
 
     /// Puts a record into the transaction, opening one if there is none.
@@ -186,7 +193,10 @@ impl TransactionalProducer {
         let deadline = self.clock.instant() + Duration::from_millis(TRANSACTION_TIMEOUT_MS);
         loop {
             let error = match self.producer.send(to_base(&record)) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.pending += 1;
+                    return Ok(());
+                }
                 Err((error, _)) => error,
             };
             match error.rdkafka_error_code() {
@@ -296,6 +306,7 @@ impl TransactionalProducer {
         if !self.open {
             self.producer.begin_transaction()?;
             self.open = true;
+            self.pending = 0;
         }
         Ok(())
     }
