@@ -22,9 +22,6 @@ const WARM_UP: Duration = Duration::from_secs(10);
 /// The share of exposed cards.
 const EXPOSED: f64 = 0.001;
 
-/// A rules file that alerts on every sighting.
-pub(crate) const EVERY_SIGHTING: &str = "[[rule]]\nname = \"every-sighting\"\nwhen = 'pan_exposed'\nscore = 100\ntext = \"a card of the list was used\"\n";
-
 /// Measures it.
 pub(crate) fn measure(binary: &Path, scale: Scale, table: &mut Table) {
     let warm_up = WARM_UP.as_secs() * u64::from(RATE);
@@ -82,9 +79,7 @@ pub(crate) fn measure(binary: &Path, scale: Scale, table: &mut Table) {
 
 /// Starts an instance with both lines that alerts on every sighting.
 pub(crate) fn start(deployment: &Deployment<'_>, binary: &Path, instance: &str) -> Instance {
-    let rules = Path::new(env!("CARGO_TARGET_TMPDIR")).join("every-sighting.toml");
-    std::fs::write(&rules, EVERY_SIGHTING).expect("target/ is writable");
-    let more = format!("[alerts]\nrules = \"{}\"\n", rules.display());
+    let more = format!("[alerts]\nrules = \"{}\"\n", deployment.every_sighting().display());
     deployment.start(binary, instance, "sight,score", &more)
 }
 

@@ -1,7 +1,7 @@
 //! What every figure stands on: a broker, topics, a key, an exposure list, a configuration.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cardwatch::clock::{Clock, SystemClock};
 use cardwatch::domain::card::CardNumber;
@@ -19,11 +19,18 @@ use crate::support::{Broker, BrokerOptions, Kafka, Outgoing, own_broker};
 /// Partitions of sightings, histories and alerts, and of the input but for the memory figure.
 pub(crate) const PARTITIONS: i32 = 4;
 
+/// A rules file that alerts on every sighting, and its name.
+const EVERY_SIGHTING: (&str, &str) = (
+    "every-sighting.toml",
+    "[[rule]]\nname = \"every-sighting\"\nwhen = 'pan_exposed'\nscore = 100\ntext = \"a card of the list was used\"\n",
+);
+
 /// A broker with one exposure list on it.
 pub(crate) struct Stage {
     broker: Broker,
     exposures: String,
-    keys: TempDir,
+    /// Keys and rules.
+    files: TempDir,
 }
 
 /// One deployment: its topics and groups meet those of no other.
@@ -44,7 +51,9 @@ impl Stage {
     pub(crate) fn new(properties: Vec<(&'static str, String)>) -> Stage {
         let options = BrokerOptions { heap_mib: 768, properties };
         let broker = own_broker("figures", options).expect("asked before");
-        Stage { broker, exposures: String::new(), keys: TempDir::new().expect("a place for keys") }
+        let files = TempDir::new().expect("a place for keys and rules");
+        std::fs::write(files.path().join(EVERY_SIGHTING.0), EVERY_SIGHTING.1).expect("writable");
+        Stage { broker, exposures: String::new(), files }
     }
 
     /// The broker as one figure sees it.
@@ -58,7 +67,7 @@ impl Stage {
         self.exposures = kafka.name("exposures");
         kafka.create(&self.exposures, 1, &[("cleanup.policy", "compact")]);
         let clock = SystemClock;
-        let directory = KeyDirectory::new(&self.keys.path().join("keys"));
+        let directory = KeyDirectory::new(&self.files.path().join("keys"));
         directory.create("k1".parse().unwrap(), true, clock.now()).expect("a key is made");
         let keyring = directory.load().expect("the key just made");
         let fingerprinter = Fingerprinter::new(&keyring);
@@ -123,13 +132,18 @@ impl Deployment<'_> {
             self.kafka.name(""),
             self.stage.exposures,
             self.input,
-            self.stage.keys.path().join("keys").display(),
+            self.stage.files.path().join("keys").display(),
             self.kafka.name("tx"),
             self.kafka.name("group"),
         );
         let binary = binary.to_str().expect("a path in UTF-8");
         let program = Program::other(binary, &["run", "--lines", lines]).config(&config).start();
         Instance { program, metrics: format!("http://127.0.0.1:{port}/metrics") }
+    }
+
+    /// A rules file that alerts on every sighting.
+    pub(crate) fn every_sighting(&self) -> PathBuf {
+        self.stage.files.path().join(EVERY_SIGHTING.0)
     }
 
     /// The full name of one of the deployment's topics.

@@ -72,6 +72,7 @@ pub struct TransactionalProducer {
     notes: Arc<Notes>,
     open: bool,
     opened: Instant,
+    pending: usize,
     made: Instant,
     pause: Stop,
     cached_group: Option<GroupMetadata>,
@@ -106,6 +107,7 @@ impl TransactionalProducer {
             producer,
             notes,
             open: false,
+            pending: 0,
             pause: Stop::new(),
             cached_group: None,
         })
@@ -114,6 +116,11 @@ impl TransactionalProducer {
     /// Whether a transaction is open.
     pub fn is_open(&self) -> bool {
         self.open
+    }
+
+    /// How many records are in the open transaction.
+    pub fn pending(&self) -> usize {
+        if self.open { self.pending } else { 0 }
     }
 
     /// Puts a record into the transaction, opening one if there is none.
@@ -126,7 +133,10 @@ impl TransactionalProducer {
         let deadline = self.clock.instant() + Duration::from_millis(TRANSACTION_TIMEOUT_MS);
         loop {
             let error = match self.producer.send(to_base(&record)) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.pending += 1;
+                    return Ok(());
+                }
                 Err((error, _)) => error,
             };
             match error.rdkafka_error_code() {
@@ -240,6 +250,7 @@ impl TransactionalProducer {
             self.producer.begin_transaction()?;
             self.open = true;
             self.opened = self.clock.instant();
+            self.pending = 0;
         }
         Ok(())
     }

@@ -22,7 +22,7 @@ fn a_broker_that_restarts_is_waited_for() {
 
 fn away_for(away: Duration) {
     let _turn = turn();
-    let Some(broker) = own_broker("restart", BrokerOptions::to_be_killed()) else { return };
+    let Some(broker) = own_broker("restart", BrokerOptions::default()) else { return };
     let deployment = Deployment::new(broker.kafka("restart"), LOAD.partitions, 2);
     let revision = Revision::adding(LOAD.exposed());
     deployment.import(&revision);
@@ -40,7 +40,7 @@ fn away_for(away: Duration) {
                 .then_some(())
         });
         two.await_line("partition flows", PATIENCE);
-        broker.kill();
+        broker.terminate();
         wait::pause(away);
         broker.restart();
         over.store(true, Ordering::Relaxed);

@@ -46,7 +46,7 @@ pub struct Pace {
     pub linger: Duration,
     /// Offsets without outputs are committed when this much time has passed …
     pub offsets_interval: Duration,
-    /// … or this many records were read.
+    /// … or this many records were read; with outputs too, while more input is waiting.
     pub offsets_records: u64,
 }
 
@@ -163,7 +163,6 @@ pub struct Pump<L: Line> {
     aborts: Aborts,
     first_output: Option<Instant>,
     last_commit: Instant,
-    outputs: usize,
     records: u64,
 }
 
@@ -192,7 +191,6 @@ impl<L: Line> Pump<L> {
             changes: VecDeque::new(),
             aborts: Aborts::default(),
             first_output: None,
-            outputs: 0,
             records: 0,
         }
     }
@@ -274,7 +272,6 @@ impl<L: Line> Pump<L> {
                 break;
             }
         }
-        self.outputs += self.consumer.batch_len();
         if self.producer.is_open() && self.first_output.is_none() {
             self.first_output = Some(self.clock.instant());
         }
@@ -300,7 +297,9 @@ impl<L: Line> Pump<L> {
         let now = self.clock.instant();
         let due = match self.first_output {
             Some(first) if self.consumer.is_behind() => {
-                now - first >= BUSY_LINGER || self.outputs >= OUTPUTS_MAX
+                now - first >= BUSY_LINGER
+                    || self.producer.pending() >= OUTPUTS_MAX
+                    || self.records >= self.pace.offsets_records
             }
             Some(first) => now - first >= self.pace.linger,
             None => {
@@ -365,7 +364,6 @@ impl<L: Line> Pump<L> {
 
     fn reset(&mut self, now: Instant) {
         self.first_output = None;
-        self.outputs = 0;
         self.records = 0;
         self.last_commit = now;
     }
