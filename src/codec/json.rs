@@ -20,8 +20,12 @@
 //! sonic-rs 0.5.10 was the other candidate. What it skips it checks less: any four bytes after `\u` pass for an
 //! escape, invalid UTF-8 passes its deserializer until a text is read, and it recurses without a limit
 //! (a megabyte of `[` overflows the stack); its iterator allocates a buffer for names. Without
-//! `target-cpu=native` it is also the slower one. A hand-written scanner could be faster, and would be ours to
-//! prove.
+//! `target-cpu=native` it is also the slower one.
+//!
+//! In front of it stands a small pass of our own ([`quick`]) that only ever says yes: to an object without
+//! escapes, nothing mapped in arrays, nothing twice, which is what nearly every record is. Whatever it does not
+//! say yes to, faults included, goes the way of serde_json. It takes 218 ns where the walk takes 266 (3,030
+//! instructions against 5,060 by callgrind), and a property holds the two against each other both ways.
 //!
 //! What serde_json leaves to us: UTF-8 (checked first, over the whole value), depth (below), members occurring
 //! twice (below). What it accepts and we let pass: a lone surrogate escape in a value nobody reads, and numbers
