@@ -33,3 +33,9 @@ fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// Whether to run what is not reliable yet on a lone broker: after a restart the group's offsets were at times
+/// held back for minutes by a transaction that had ended. CHANGELOG.md lists it as open.
+fn long_run() -> bool {
+    support::environment("CARDWATCH_LONG").is_some()
+}

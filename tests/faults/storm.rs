@@ -8,7 +8,7 @@ use crate::support::check::{assert_none, compare_alerts, compare_readers, violat
 use crate::support::load::{Load, Offered};
 use crate::support::program::{Ended, Invocation};
 use crate::support::{Broker, BrokerOptions, Deployment, Isolation, Message, Revision, own_broker, wait};
-use crate::{PATIENCE, turn};
+use crate::{PATIENCE, long_run, turn};
 
 /// Short, so that ten kills fit into a minute.
 const SESSION: &str = "session:3000";
@@ -193,7 +193,11 @@ fn nothing_is_lost_doubled_or_judged_otherwise() {
         });
         storm.random_kills();
         assert_eq!(imported.join().unwrap(), 3);
-        storm.broker_restart();
+        if long_run() {
+            storm.broker_restart();
+        } else {
+            println!("the broker was not restarted in this storm: CARDWATCH_LONG=1 does it");
+        }
         storm.crew.suffer(&[], AT_LEAST.saturating_sub(start.elapsed()));
         over.store(true, Ordering::Relaxed);
         let offered = offered.join().unwrap();
