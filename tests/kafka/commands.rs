@@ -4,55 +4,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::deployment::{COMMAND, Deployment, INPUT_PARTITIONS, fails, leaks, lines, ok, said};
+use crate::deployment::{
+    COMMAND, DRAIN, Deployment, INPUT_PARTITIONS, WITHIN, fails, leaks, lines, ok, said, transaction,
+};
 use crate::support::load::card_number;
 use crate::support::program::{Ended, free_port};
-use crate::support::{Isolation, Message, Outgoing, Program, wait};
-
-const WITHIN: Duration = Duration::from_secs(60);
-/// SIGTERM to the end, as it is promised.
-const DRAIN: Duration = Duration::from_secs(5);
-
-/// A transaction of a card as the default mapping reads it.
-fn transaction(number: usize, card: &str) -> String {
-    format!(
-        r#"{{"id":"t{number}","at":"2026-03-01T00:00:{:02}Z","card":"{card}","amount":"12.50","currency":"EUR","channel":"ecom"}}"#,
-        number % 60
-    )
-}
-
-impl Deployment {
-    fn send(&self, values: impl IntoIterator<Item = String>) {
-        let topic = self.topic("transactions");
-        let records: Vec<Outgoing> =
-            values.into_iter().map(|value| Outgoing::to(&topic).partition(0).value(value)).collect();
-        self.kafka.produce(&records);
-    }
-
-    /// The service, ready.
-    #[track_caller]
-    fn run(&self) -> Program {
-        let mut program = self.command(&["run"]).start();
-        program.await_http(&self.url("health/ready"), WITHIN, |status, _| status == 200);
-        program
-    }
-
-    fn committed(&self, name: &str) -> Vec<Message> {
-        self.kafka.read(&self.topic(name), Isolation::Committed)
-    }
-
-    fn await_records(&self, name: &str, count: usize) -> Vec<Message> {
-        wait::until(name, WITHIN, || Some(self.committed(name)).filter(|records| records.len() >= count))
-    }
-
-    /// Waits until the group has committed an offset of the input's first partition.
-    fn await_offset(&self, line: &str, topic: &str, offset: i64) {
-        wait::until("an offset", WITHIN, || {
-            let committed = self.kafka.committed(&self.group(line), &self.topic(topic));
-            (committed[0].offset == Some(offset)).then_some(())
-        });
-    }
-}
+use crate::support::{Isolation, Outgoing, Program, wait};
 
 #[test]
 fn topics_are_made_checked_and_missed() {

@@ -11,10 +11,14 @@ use tempfile::TempDir;
 
 use crate::support::load::card_number;
 use crate::support::program::{Ended, Invocation, free_port};
-use crate::support::{Isolation, Kafka, Message, Program, shared_kafka};
+use crate::support::{Isolation, Kafka, Message, Outgoing, Program, schema, shared_kafka, wait};
 
 /// How long a command may take on a busy machine.
 pub const COMMAND: Duration = Duration::from_secs(90);
+/// How long anything may take that takes a second on a quiet machine.
+pub const WITHIN: Duration = Duration::from_secs(60);
+/// SIGTERM to the end, as it is promised.
+pub const DRAIN: Duration = Duration::from_secs(5);
 /// Partitions of the input.
 pub const INPUT_PARTITIONS: i32 = 2;
 
@@ -46,19 +50,27 @@ pub struct Deployment {
 impl Deployment {
     /// A deployment with one key, `k1`, and nothing on the broker yet; `None` where there is no broker.
     pub fn bare(area: &str) -> Option<Deployment> {
-        let kafka = shared_kafka(area)?;
+        Some(Deployment::bare_on(shared_kafka(area)?))
+    }
+
+    fn bare_on(kafka: Kafka) -> Deployment {
         let home = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let deployment = Deployment { kafka, http: free_port(), home };
         deployment.new_key("keys", "k1");
-        Some(deployment)
+        deployment
     }
 
     /// The same with every topic, made by `cardwatch topics --create`.
     pub fn new(area: &str) -> Option<Deployment> {
-        let deployment = Deployment::bare(area)?;
+        Some(Deployment::on(shared_kafka(area)?))
+    }
+
+    /// The same on a broker of the test's own.
+    pub fn on(kafka: Kafka) -> Deployment {
+        let deployment = Deployment::bare_on(kafka);
         deployment.kafka.create(&deployment.topic("transactions"), INPUT_PARTITIONS, &[]);
         deployment.ok(&["topics", "--create"]);
-        Some(deployment)
+        deployment
     }
 
     /// The full name of one of its topics.
@@ -143,6 +155,50 @@ impl Deployment {
         json(&self.ok(&arguments))
     }
 
+    /// Sends values to the input's first partition.
+    pub fn send(&self, values: impl IntoIterator<Item = String>) {
+        let topic = self.topic("transactions");
+        let records: Vec<Outgoing> =
+            values.into_iter().map(|value| Outgoing::to(&topic).partition(0).value(value)).collect();
+        self.kafka.produce(&records);
+    }
+
+    /// The service, ready.
+    #[track_caller]
+    pub fn run(&self) -> Program {
+        self.run_with("")
+    }
+
+    /// The service with more configuration, ready.
+    #[track_caller]
+    pub fn run_with(&self, more: &str) -> Program {
+        let mut program = Program::with(&["run"]).config(&(self.config() + more)).start();
+        program.await_http(&self.url("health/ready"), WITHIN, |status, _| status == 200);
+        program
+    }
+
+    /// What a topic holds, read committed; each record of a kind that has a schema is held against it.
+    pub fn committed(&self, name: &str) -> Vec<Message> {
+        let records = self.kafka.read(&self.topic(name), Isolation::Committed);
+        records.iter().for_each(|record| schema::check(name, record));
+        records
+    }
+
+    /// Waits until a topic holds so many records.
+    #[track_caller]
+    pub fn await_records(&self, name: &str, count: usize) -> Vec<Message> {
+        wait::until(name, WITHIN, || Some(self.committed(name)).filter(|records| records.len() >= count))
+    }
+
+    /// Waits until the group has committed an offset of the input's first partition.
+    #[track_caller]
+    pub fn await_offset(&self, line: &str, topic: &str, offset: i64) {
+        wait::until("an offset", WITHIN, || {
+            let committed = self.kafka.committed(&self.group(line), &self.topic(topic));
+            (committed[0].offset == Some(offset)).then_some(())
+        });
+    }
+
     /// The address of a page.
     pub fn url(&self, page: &str) -> String {
         format!("http://127.0.0.1:{}/{page}", self.http)
@@ -225,6 +281,14 @@ pub fn json(program: &Program) -> Value {
 pub fn column(table: &Value, key: &str, value: &str) -> BTreeMap<String, Value> {
     let rows = table.as_array().unwrap().iter();
     rows.map(|row| (row[key].as_str().unwrap().to_owned(), row[value].clone())).collect()
+}
+
+/// A transaction of a card as the default mapping reads it.
+pub fn transaction(number: usize, card: &str) -> String {
+    format!(
+        r#"{{"id":"t{number}","at":"2026-03-01T00:00:{:02}Z","card":"{card}","amount":"12.50","currency":"EUR","channel":"ecom"}}"#,
+        number % 60
+    )
 }
 
 /// A plain list of the numbers of these cards.

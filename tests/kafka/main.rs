@@ -17,3 +17,4 @@ mod deployment;
 mod commands;
 mod first_light;
 mod import;
+mod service;

@@ -29,6 +29,8 @@ pub mod kafka;
 pub mod observe;
 pub mod program;
 pub mod records;
+pub mod schema;
+pub mod tool;
 
 pub use broker::{Broker, BrokerOptions, own_broker, shared_kafka};
 pub use deployment::{Deployment, Revision};

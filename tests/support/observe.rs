@@ -3,6 +3,7 @@
 use super::check::{Input, Listing, Run};
 use super::kafka::Kafka;
 use super::records::Isolation;
+use super::schema;
 
 /// The names one deployment uses.
 #[derive(Debug, Clone)]
@@ -21,7 +22,7 @@ pub struct Names {
 /// high watermarks, groups when no commit is pending.
 #[track_caller]
 pub fn observe(kafka: &Kafka, names: &Names, inputs: Vec<Input>, listing: Listing) -> Run {
-    Run {
+    let run = Run {
         inputs,
         listing,
         sight: kafka.offsets(&names.sight, &names.input),
@@ -29,5 +30,8 @@ pub fn observe(kafka: &Kafka, names: &Names, inputs: Vec<Input>, listing: Listin
         score: kafka.offsets(&names.score, &names.sightings),
         history: kafka.read(&names.history, Isolation::Committed),
         alerts: kafka.read(&names.alerts, Isolation::Committed),
-    }
+    };
+    run.sightings.iter().for_each(|record| schema::check("sightings", record));
+    run.alerts.iter().for_each(|record| schema::check("alerts", record));
+    run
 }
