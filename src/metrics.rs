@@ -11,6 +11,9 @@ use prometheus::{
 
 use crate::domain::time::Timestamp;
 
+mod http;
+pub use http::HttpMetrics;
+
 /// Upper bounds of commit times, in seconds: a commit on one machine takes 3 ms, one that takes longer than
 /// the request time-out of 9 s makes its producer suspect.
 const COMMIT_SECONDS: [f64; 12] = [0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.12, 0.25, 0.5, 1.0, 3.0, 9.0];

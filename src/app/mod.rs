@@ -4,10 +4,12 @@
 //! workers. Stop: everybody is asked at once; workers commit what is open and leave their groups; whatever
 //! still blocks after five seconds is left behind, and the next start resolves it.
 
+pub mod audit;
 mod keys;
 pub mod mapping;
 pub mod plan;
 pub mod settings;
+pub mod tokens;
 pub mod topics;
 mod workers;
 
@@ -119,6 +121,7 @@ impl Service {
         let ring = keyring.clone();
         let run = move || refresh.run(writer, &|view| keys::check(view, &ring));
         self.spawn("refresh", &common.stop, move || (run(), ()));
+        workers::pin_input(common)?;
         let (pumps, watched) = workers::sight(common, &keyring, &exposed)?;
         for (name, mut pump) in pumps {
             self.spawn(&name, &common.stop, move || (pump.run(), pump));
@@ -171,6 +174,11 @@ impl Service {
     /// Replaces the judge from the next batch on.
     pub fn set_judge(&self, judge: Judge) {
         *self.judge.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(judge);
+    }
+
+    /// The judge in force.
+    pub fn judge(&self) -> Arc<Judge> {
+        Arc::clone(&self.judge.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 
     /// Asks everybody to stop and waits until they have, up to [`STOP_TIMEOUT`]. False when somebody is

@@ -7,6 +7,7 @@ use crate::codec::mapping::Mapping;
 use crate::exposure::fingerprint::Keyring;
 use crate::judge::Judge;
 use crate::kafka::client::Cluster;
+use crate::lines::audit::Audit;
 use crate::lines::pump::Pace;
 use crate::lines::start::First;
 
@@ -32,6 +33,8 @@ pub struct Names {
     pub card_history: String,
     /// Alerts.
     pub alerts: String,
+    /// Audit records.
+    pub audit: String,
     /// Dead letters.
     pub dead_letters: String,
 }
@@ -74,8 +77,9 @@ pub struct Plan {
     pub score_crew: Crew,
     /// Where the input begins for a group that has read nothing yet.
     pub first: First,
-    /// Who answers for going on although a range of the input is lost; `None` stops there.
-    pub accept_gap: Option<String>,
+    /// Who answers for going on although a range of the input is lost, and where that is written down; `None`
+    /// stops there.
+    pub accept_gap: Option<Audit>,
     /// How records are read.
     pub mapping: Mapping,
     /// The keys; `None` where `sight` does not run.

@@ -31,6 +31,7 @@ pub fn names(settings: &Settings) -> Names {
         sightings: settings.topics.sightings.clone(),
         card_history: settings.topics.card_history.clone(),
         alerts: settings.topics.alerts.clone(),
+        audit: settings.topics.audit.clone(),
         dead_letters: settings.topics.dead_letters.clone(),
     }
 }

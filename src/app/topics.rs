@@ -15,6 +15,7 @@ pub fn wanted(names: &Names, partitions: Option<i32>) -> Vec<Wanted> {
         want(Role::Sightings, &names.sightings, partitions),
         want(Role::CardHistory, &names.card_history, partitions),
         want(Role::Alerts, &names.alerts, partitions),
+        want(Role::Audit, &names.audit, Some(1)),
         want(Role::DeadLetters, &names.dead_letters, None),
     ]
 }
@@ -47,7 +48,7 @@ pub(super) fn check_at_start(plan: &Plan, probe: &Probe) -> Result<(), Stopped> 
     let needed = wanted(&plan.topics, partitions).into_iter().filter(|wanted| match wanted.role {
         Role::Input | Role::Exposures => plan.sight,
         Role::CardHistory | Role::Alerts => plan.score,
-        Role::Sightings | Role::DeadLetters => true,
+        Role::Sightings | Role::Audit | Role::DeadLetters => true,
     });
     let needed: Vec<Wanted> = needed.collect();
     let faults = faults(&topics.check(&needed).map_err(|error| stopped(&error))?);

@@ -9,6 +9,7 @@ use crate::codec::dead::DeadReason;
 use crate::domain::alert::Severity;
 use crate::exposure::fingerprint::{Fingerprinter, Keyring};
 use crate::kafka::consumer::GroupConsumer;
+use crate::kafka::group::Group;
 use crate::kafka::producer::TransactionalProducer;
 use crate::lines::dead::Undertaker;
 use crate::lines::lookout::{Standings, Watched};
@@ -18,7 +19,7 @@ use crate::lines::refresh::Exposed;
 use crate::lines::restore::Restorer;
 use crate::lines::score::{Score, ScoreState, ScoreTopics, SharedJudge};
 use crate::lines::sight::{Sight, SightState};
-use crate::lines::start::{First, Starts, Stopped};
+use crate::lines::start::{First, Starts, Stopped, pin};
 use crate::metrics::{LoopMetrics, ScoreMetrics, SightMetrics};
 use crate::scoring::signals::Signal;
 use crate::stop::exit;
@@ -42,6 +43,13 @@ pub(super) fn sweep_slots(common: &Common) -> Result<(), Stopped> {
         }
     }
     Ok(())
+}
+
+/// Says where the input begins, before any worker joins the group.
+pub(super) fn pin_input(common: &Common) -> Result<(), Stopped> {
+    let plan = &common.plan;
+    let group = Group::new(&plan.cluster, &plan.group(Sight::NAME)).map_err(|error| client(&error))?;
+    pin(&group, &common.probe, &plan.topics.input, plan.first)
 }
 
 pub(super) fn sight(
@@ -161,9 +169,8 @@ fn parts<L: Line>(
 ) -> Result<Parts, Stopped> {
     let group = common.plan.group(L::NAME);
     let producer = producer(common, L::NAME, worker)?;
-    let consumer = GroupConsumer::join(&common.plan.cluster, &group, topic).map_err(|error| {
-        Stopped::new(exit::CONFIG, format!("the Kafka client refuses its settings: {error}"))
-    })?;
+    let consumer =
+        GroupConsumer::join(&common.plan.cluster, &group, topic).map_err(|error| client(&error))?;
     let starts = Starts {
         lookup: consumer.lookup(),
         probe: common.probe.clone(),
@@ -191,6 +198,10 @@ fn producer(common: &Common, line: &'static str, worker: usize) -> Result<Transa
             Stopped::new(exit::UNAVAILABLE, format!("transactional id {id} could not be taken over: {error}"))
         },
     )
+}
+
+fn client(error: &dyn std::fmt::Display) -> Stopped {
+    Stopped::new(exit::CONFIG, format!("the Kafka client refuses its settings: {error}"))
 }
 
 fn fault(error: &dyn std::fmt::Display) -> Stopped {

@@ -2,6 +2,7 @@
 
 mod incident;
 mod list;
+mod record;
 mod work;
 
 use std::ffi::OsString;
@@ -13,8 +14,10 @@ pub use incident::{
     ChangeArgs, CloseArgs, DetailArgs, IncidentCommand, ListIncidentsArgs, OpenArgs, ReviseArgs, ShowArgs,
 };
 pub use list::{CardKindArg, ListArgs, ListFormat, ReferenceColumn, ReferenceColumnError, Source};
+pub use record::{AuditCommand, AuditFilter, SkipArgs};
 pub use work::{
-    BacktestArgs, CheckArgs, DemoArgs, FingerprintArgs, KeyCommand, RunArgs, SimulateArgs, TopicsArgs,
+    BacktestArgs, CheckArgs, DemoArgs, FingerprintArgs, KeyCommand, RunArgs, SimulateArgs, TokenCommand,
+    TopicsArgs,
 };
 
 use crate::stop::exit;
@@ -73,11 +76,19 @@ pub enum Command {
     /// Make, list and retire the keys that fingerprints are made with.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Make tokens for the HTTP side.
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Turn a list of card numbers into a list of fingerprints, where the key lives.
     Fingerprint(FingerprintArgs),
     /// Open, revise, close and look at incidents.
     #[command(subcommand)]
     Incident(IncidentCommand),
+    /// Say who did what.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Go on reading the input behind records that nobody can or will read.
+    SkipTo(SkipArgs),
     /// Judge labelled history: precision, recall, false alarms per catch.
     Backtest(BacktestArgs),
     /// Make a world of cards, merchants, thieves and a breach, with the truth about it.

@@ -2,7 +2,7 @@
 
 use super::args::Args;
 use super::output::Output;
-use crate::app::settings as build;
+use crate::app::{settings as build, tokens};
 use crate::config::{Line, Settings, environment};
 use crate::files::keys::{KeyDirectory, KeysError};
 use crate::lines::start::Stopped;
@@ -22,6 +22,9 @@ pub(super) fn run(args: &Args, output: &Output) -> Result<(), Stopped> {
         if let Err(stopped) = part {
             problems.extend(stopped.message.lines().map(str::to_owned));
         }
+    }
+    if let Err(faults) = tokens::load(&settings.http_tokens) {
+        problems.extend(faults);
     }
     let mut remarks = settings.remarks();
     if settings.lines.enabled.contains(&Line::Sight) {

@@ -25,7 +25,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::LogLevel;
 use crate::domain::time::Timestamp;
 use crate::health::Health;
-use crate::http::Server;
+use crate::http::{Server, Site};
 use crate::lines::start::Stopped;
 use crate::report::{DemoReport, LiveNumbers};
 use crate::simulation::{World, WorldSpec};
@@ -103,8 +103,8 @@ pub(super) fn run(args: &Args, demo_args: &DemoArgs, output: &Output) -> Result<
 }
 
 fn serve(address: SocketAddr, registry: &Registry, health: &Health, stop: &Stop) -> Result<Server, Stopped> {
-    let opened = TcpListener::bind(address)
-        .and_then(|listener| Server::start(listener, registry.clone(), health.clone(), stop.clone()));
+    let site = Site { registry: registry.clone(), health: health.clone(), api: None };
+    let opened = TcpListener::bind(address).and_then(|listener| Server::start(listener, site, stop.clone()));
     opened.map_err(|error| {
         Stopped::new(
             exit::UNAVAILABLE,

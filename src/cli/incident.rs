@@ -12,12 +12,15 @@ use std::sync::Arc;
 use super::args::{Args, ChangeArgs, IncidentCommand};
 use super::output::Output;
 use super::{guard, settings};
+use crate::app::audit;
 use crate::app::settings::cluster;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Settings, environment};
+use crate::config::Settings;
+use crate::domain::audit::Via;
 use crate::domain::incident::IncidentId;
 use crate::exposure::record::{IncidentRecord, IncidentState, Mark};
 use crate::kafka::probe::Probe;
+use crate::lines::audit::{Audit, Begun};
 use crate::lines::import::{ImportError, Known, ListTopic, Until};
 use crate::lines::start::Stopped;
 use crate::report::revision::RevisionSide;
@@ -46,6 +49,7 @@ struct Desk<'a> {
     settings: &'a Settings,
     list: ListTopic,
     clock: Arc<dyn Clock>,
+    audit: Audit,
     output: Output,
 }
 
@@ -60,16 +64,15 @@ impl<'a> Desk<'a> {
             prefix: settings.instance.transactional_prefix.clone(),
             clock: Arc::clone(&clock),
         };
-        Ok(Desk { settings, list, clock, output })
+        let audit = audit::audit(settings, Via::Cli, Arc::clone(&clock));
+        Ok(Desk { settings, list, clock, audit, output })
     }
 
     /// When, by whom and where a change is made.
     fn mark(&self, change: &ChangeArgs) -> Mark {
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let named = environment().find(|(name, _)| name == "USER" || name == "LOGNAME").map(|(_, name)| name);
-        let user = named.filter(|name| !name.is_empty());
-        let user = user.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
-        let by = change.by.clone().unwrap_or_else(|| format!("{user}@{host}"));
+        let acting = self.audit.by();
+        let by = change.by.clone().unwrap_or_else(|| format!("{}@{}", acting.user, acting.host));
+        let host = acting.host.clone();
         Mark { at: self.clock.now(), by, host }
     }
 
@@ -137,6 +140,24 @@ impl Change<'_> {
         ]);
         table
     }
+}
+
+/// Ends the audit record of a change of the list. Where nobody knows whether it was written, its intent stands
+/// alone.
+fn settle<T>(begun: Begun, done: Result<T, ImportError>) -> Result<T, ImportError> {
+    match done {
+        Ok(done) => begun.done().map(|()| done).map_err(ImportError::from),
+        Err(error @ ImportError::Unknown(_)) => Err(error),
+        Err(error) => {
+            begun.failed(&error.to_string());
+            Err(error)
+        }
+    }
+}
+
+/// An incident before or after a change, for its audit record.
+fn told(side: &RevisionSide) -> serde_json::Value {
+    serde_json::json!({ "revision": side.revision, "cards": side.cards, "details": side.details })
 }
 
 /// An incident as the before/after table shows it.

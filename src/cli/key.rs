@@ -1,11 +1,18 @@
 //! `cardwatch key new | list | retire`.
 
+use std::sync::Arc;
+
+use serde_json::json;
+
 use super::args::{Args, KeyCommand};
 use super::output::Output;
 use super::settings;
+use crate::app::audit::audit;
 use crate::clock::{Clock, SystemClock};
+use crate::domain::audit::{Act, Via};
 use crate::domain::card::KeyId;
 use crate::files::keys::{KeyDirectory, KeyEntry, KeyState, KeyringFile, KeysError};
+use crate::lines::audit::{Audit, Deed};
 use crate::lines::start::Stopped;
 use crate::report::table::{Cell, Table};
 use crate::stop::exit;
@@ -19,13 +26,17 @@ pub(super) fn run(args: &Args, command: &KeyCommand, output: &Output) -> Result<
     let settings = settings(args)?;
     let directory = KeyDirectory::new(&settings.keys.directory);
     let now = SystemClock.now();
+    let audit = audit(&settings, Via::Cli, Arc::new(SystemClock));
     match command {
-        KeyCommand::New { id } => {
+        KeyCommand::New { id, by } => {
             let id = match id {
                 Some(id) => id.clone(),
                 None => next_id(&directory)?,
             };
-            let made = directory.create(id, true, now).map_err(|error| stopped(&error))?;
+            let deed = Deed::new(Act::KeyChange, format!("key/{id}")).after(json!({ "state": "primary" }));
+            let made = locally(&audit.claiming(by.as_deref()), deed, *output, || {
+                directory.create(id, true, now).map_err(|error| stopped(&error))
+            })?;
             output.tables(&[table(std::slice::from_ref(&made), &made.id)]);
             output.say(&format!(
                 "Key {} is the primary key now. It exists once, in {}: back it up where the list is not, \
@@ -40,8 +51,13 @@ pub(super) fn run(args: &Args, command: &KeyCommand, output: &Output) -> Result<
             output.tables(&[table(&keyring.keys, &keyring.primary)]);
             Ok(())
         }
-        KeyCommand::Retire { id } => {
-            let retired = directory.retire(id, now).map_err(|error| stopped(&error))?;
+        KeyCommand::Retire { id, by } => {
+            let deed = Deed::new(Act::KeyChange, format!("key/{id}"))
+                .before(json!({ "state": "active" }))
+                .after(json!({ "state": "retired" }));
+            let retired = locally(&audit.claiming(by.as_deref()), deed, *output, || {
+                directory.retire(id, now).map_err(|error| stopped(&error))
+            })?;
             let keyring = directory.list().map_err(|error| stopped(&error))?;
             output.tables(&[table(&keyring.keys, &keyring.primary)]);
             output.say(&format!(
@@ -51,6 +67,20 @@ pub(super) fn run(args: &Args, command: &KeyCommand, output: &Output) -> Result<
             Ok(())
         }
     }
+}
+
+/// Does something to local files, with its audit record around it.
+pub(super) fn locally<T>(
+    audit: &Audit,
+    deed: Deed,
+    output: Output,
+    act: impl FnOnce() -> Result<T, Stopped>,
+) -> Result<T, Stopped> {
+    let begun = audit.locally(deed)?;
+    if let Some(why) = begun.missed() {
+        output.remark(&format!("the audit record of this is in the audit file alone: {why}"));
+    }
+    begun.end_with(act())
 }
 
 /// The next of k1, k2, … that was never used.

@@ -6,6 +6,7 @@ mod lists;
 mod output;
 mod signals;
 
+mod audit;
 mod backtest;
 mod check;
 mod demo;
@@ -14,6 +15,8 @@ mod incident;
 mod key;
 mod run;
 mod simulate;
+mod skip;
+mod token;
 mod topics;
 
 use std::process::ExitCode;
@@ -55,11 +58,14 @@ fn dispatch(args: Args, output: &Output) -> Result<(), Stopped> {
         Command::Run(run) => run::run(&args, run),
         Command::Check(_) => check::run(&args, output),
         Command::Key(command) => key::run(&args, command, output),
+        Command::Token(command) => token::run(&args, command, output),
         Command::Demo(demo) => demo::run(&args, demo, output),
         Command::Simulate(simulate) => simulate::run(&args, simulate, output),
         Command::Fingerprint(command) => fingerprint::run(&args, command, output),
         Command::Incident(command) => incident::run(&args, command, output),
         Command::Topics(topics) => topics::run(&args, topics, output),
+        Command::Audit(command) => audit::run(&args, command, output),
+        Command::SkipTo(skip) => skip::run(&args, skip, output),
         Command::Backtest(backtest) => backtest::run(&args, backtest, output),
     }
 }

@@ -9,11 +9,16 @@ use prometheus::Registry;
 use super::args::{Args, RunArgs};
 use super::signals::{Signal, Signals};
 use super::{keyring, settings};
-use crate::app::{Service, settings as build};
+use crate::app::audit::audit;
+use crate::app::{Service, settings as build, tokens};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Line, Settings};
+use crate::domain::audit::{Act, Via};
 use crate::health::Health;
-use crate::http::Server;
+use crate::http::auth::Tokens;
+use crate::http::{Api, Server, Site};
+use crate::judge::Judge;
+use crate::lines::audit::{Audit, Deed};
 use crate::lines::start::Stopped;
 use crate::stop::{Reason, Stop, exit};
 use crate::telemetry;
@@ -32,14 +37,19 @@ pub(super) fn run(args: &Args, run: &RunArgs) -> Result<(), Stopped> {
         false => None,
     };
     let mut plan = build::plan(&settings, keyring)?;
-    plan.accept_gap = run.accept_gap.clone();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let audit = audit(&settings, Via::Service, Arc::clone(&clock));
+    plan.accept_gap = run.accept_gap.as_deref().map(|who| audit.claiming(Some(who)));
     let health = Health::new(Arc::clone(&clock));
     let registry = Registry::new();
     let mut signals = Signals::listen()?;
     let http_stop = Stop::new();
+    let http_tokens = tokens::load(&settings.http_tokens)
+        .map_err(|faults| Stopped::new(exit::CONFIG, faults.join("\n")))?;
+    let api = settings.http.api.then(|| Api::new(http_tokens.clone()));
+    let site = Site { registry: registry.clone(), health: health.clone(), api };
     let server = match settings.http.listen {
-        Some(address) => Some(serve(address, &registry, &health, &http_stop)?),
+        Some(address) => Some(serve(address, site, &http_stop)?),
         None => None,
     };
     let stop = Stop::new();
@@ -48,7 +58,10 @@ pub(super) fn run(args: &Args, run: &RunArgs) -> Result<(), Stopped> {
     while !stop.wait(LOOK_EVERY) {
         match signals.next() {
             Some(Signal::Stop) => stop.ask(Reason::Asked),
-            Some(Signal::Reload) => reload(&settings, &service),
+            Some(Signal::Reload) => {
+                reload(&settings, &service, &audit);
+                reload_tokens(&settings, &http_tokens);
+            }
             None => {}
         }
     }
@@ -85,12 +98,7 @@ pub(super) fn start_process(settings: &Settings, verbose: u8) -> Result<(), Stop
 }
 
 /// Opens the HTTP side.
-pub(super) fn serve(
-    address: SocketAddr,
-    registry: &Registry,
-    health: &Health,
-    stop: &Stop,
-) -> Result<Server, Stopped> {
+fn serve(address: SocketAddr, site: Site, stop: &Stop) -> Result<Server, Stopped> {
     let failed = |error: &std::io::Error| {
         Stopped::new(
             exit::CONFIG,
@@ -98,19 +106,35 @@ pub(super) fn serve(
         )
     };
     let listener = TcpListener::bind(address).map_err(|error| failed(&error))?;
-    let server = Server::start(listener, registry.clone(), health.clone(), stop.clone())
-        .map_err(|error| failed(&error))?;
-    tracing::info!(address = %server.address(), "metrics and health are served");
+    let api = site.api.is_some();
+    let server = Server::start(listener, site, stop.clone()).map_err(|error| failed(&error))?;
+    tracing::info!(address = %server.address(), api, "metrics and health are served");
     Ok(server)
 }
 
-/// Reads the rules anew, or keeps the old ones and says why.
-fn reload(settings: &Settings, service: &Service) {
-    match build::judge(settings) {
-        Ok(judge) => {
-            tracing::info!(rules = judge.rules().digest(), "rules reloaded");
+/// Reads the rules anew, or keeps the old ones and says why. Which rules judge is written down before they do.
+fn reload(settings: &Settings, service: &Service, audit: &Audit) {
+    let digest = |judge: &Judge| serde_json::json!({ "rules": judge.digest() });
+    let begun = build::judge(settings).and_then(|judge| {
+        let deed = Deed::new(Act::RuleReload, "rules").before(digest(&service.judge())).after(digest(&judge));
+        Ok((audit.begin(deed)?, judge))
+    });
+    match begun {
+        Ok((begun, judge)) => {
+            tracing::info!(rules = judge.digest(), "rules reloaded");
             service.set_judge(judge);
+            if let Err(stopped) = begun.done() {
+                tracing::warn!(reason = stopped.message, "the audit log misses an end");
+            }
         }
         Err(stopped) => tracing::error!(reason = stopped.message, "the old rules stay in force"),
+    }
+}
+
+/// Reads the files of tokens anew, or keeps the old tokens and says why.
+fn reload_tokens(settings: &Settings, http_tokens: &Tokens) {
+    match tokens::reload(http_tokens, &settings.http_tokens) {
+        Ok(()) => tracing::info!(tokens = settings.http_tokens.0.len(), "tokens reloaded"),
+        Err(faults) => tracing::error!(reason = faults.join("; "), "the old tokens stay in force"),
     }
 }

@@ -130,6 +130,7 @@ fn role(role: Role) -> &'static str {
         Role::Sightings => "sightings",
         Role::CardHistory => "histories",
         Role::Alerts => "alerts",
+        Role::Audit => "who did what",
         Role::DeadLetters => "dead letters",
     }
 }

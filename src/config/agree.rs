@@ -16,6 +16,7 @@ pub(super) fn derive(settings: &mut Settings, reader: &mut Reader<'_>) {
         (&mut topics.card_history, "card-history"),
         (&mut topics.alerts, "alerts"),
         (&mut topics.outcomes, "outcomes"),
+        (&mut topics.audit, "audit"),
         (&mut topics.dead_letters, "dead-letters"),
     ] {
         if name.is_empty() {
@@ -40,6 +41,21 @@ pub(super) fn check(settings: &Settings, reader: &mut Reader<'_>) {
     topics(settings, reader);
     card(settings, reader);
     mapping(settings, reader);
+    http(settings, reader);
+}
+
+/// Beyond this host `/v1` is served to the owners of tokens or not at all: a service that lets nobody in is a
+/// mistake that shows late, and one that would let everybody in shows too late.
+fn http(settings: &Settings, reader: &mut Reader<'_>) {
+    if beyond_loopback(settings) && settings.http.api && settings.http_tokens.0.is_empty() {
+        let message = "is reached from other hosts, and there is no token to ask for under /v1";
+        let advice = "an address of this host such as \"127.0.0.1:9600\", or name [[http.tokens]], or set http.api = false";
+        reader.wrong("http.listen", message, advice);
+    }
+}
+
+fn beyond_loopback(settings: &Settings) -> bool {
+    settings.http.listen.is_some_and(|address| !address.ip().to_canonical().is_loopback())
 }
 
 fn workers(settings: &Settings, reader: &mut Reader<'_>) {
@@ -80,6 +96,7 @@ fn topics(settings: &Settings, reader: &mut Reader<'_>) {
         ("topics.card_history", &topics.card_history),
         ("topics.alerts", &topics.alerts),
         ("topics.outcomes", &topics.outcomes),
+        ("topics.audit", &topics.audit),
         ("topics.dead_letters", &topics.dead_letters),
     ] {
         if let Some(other) = owners.insert(name, key) {
@@ -139,6 +156,13 @@ pub(super) fn remarks(settings: &Settings) -> Vec<String> {
              whole or in part, then holds it in {}: PCI DSS 3.3.1 applies where sensitive authentication data may be in it",
             "\"original\"", settings.topics.dead_letters
         ));
+    }
+    if beyond_loopback(settings) && settings.http.api {
+        remarks.push(
+            "http.listen: is reached from other hosts, and tokens travel as plain text: put a proxy that speaks TLS in \
+             front of it"
+                .to_owned(),
+        );
     }
     if settings.input.start.is_none() {
         remarks.push(

@@ -12,9 +12,11 @@ pub mod mapping;
 mod problem;
 mod reader;
 mod reference;
+mod rows;
 mod section;
 mod sections;
 mod shape;
+mod tokens;
 
 use std::path::Path;
 
@@ -23,9 +25,10 @@ pub use mapping::{AmountUnit, MappingSettings, ReferencePointers, TimeFormat};
 pub use problem::{Place, Problem, Problems};
 pub use reference::reference;
 pub use sections::{
-    Alerts, Card, DeadLetters, History, Http, Instance, Keys, Line, Lines, Log, LogFormat, LogLevel, Payload,
-    Refresh, Score, Sight, Start, Topics,
+    Alerts, Audit, Card, DeadLetters, History, Http, Instance, Keys, Line, Lines, Log, LogFormat, LogLevel,
+    Payload, Refresh, Score, Sight, Start, Topics,
 };
+pub use tokens::{HttpTokens, TOKEN_NAME_BYTES_MAX, TokenSettings};
 
 use crate::domain::card::CardKind;
 use reader::Reader;
@@ -62,8 +65,12 @@ pub struct Settings {
     pub alerts: Alerts,
     /// Unreadable records.
     pub dead_letters: DeadLetters,
-    /// Metrics and health.
+    /// Metrics, health and `/v1`.
     pub http: Http,
+    /// Who may use `/v1`.
+    pub http_tokens: HttpTokens,
+    /// Who did what.
+    pub audit: Audit,
     /// Logs.
     pub log: Log,
 }
@@ -151,6 +158,8 @@ impl Settings {
         let alerts = Alerts::read(reader);
         let dead_letters = DeadLetters::read(reader);
         let http = Http::read(reader);
+        let http_tokens = HttpTokens::read(reader);
+        let audit = Audit::read(reader);
         let log = Log::read(reader);
         let input = input?;
         Some(Settings {
@@ -169,6 +178,8 @@ impl Settings {
             alerts: alerts?,
             dead_letters: dead_letters?,
             http: http?,
+            http_tokens: http_tokens?,
+            audit: audit?,
             log: log?,
         })
     }

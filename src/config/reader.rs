@@ -30,6 +30,8 @@ pub(super) struct Reader<'t> {
     keys: BTreeSet<String>,
     /// Sections whose keys the user names.
     maps: BTreeSet<String>,
+    /// Lists of tables.
+    lists: BTreeSet<String>,
     problems: Vec<Problem>,
 }
 
@@ -49,6 +51,7 @@ impl<'t> Reader<'t> {
             variables,
             keys: BTreeSet::new(),
             maps: BTreeSet::new(),
+            lists: BTreeSet::new(),
             problems: Vec::new(),
         };
         if let Some((_, text)) = file {
@@ -146,7 +149,18 @@ impl<'t> Reader<'t> {
         find_in(&self.table, path)
     }
 
-    fn line(&self, span: Range<usize>) -> Place {
+    /// A copy of what stands at `path`, and where.
+    pub(super) fn found(&self, path: &str) -> Option<(Range<usize>, DeValue<'t>)> {
+        self.find(path).map(|(span, value)| (span, value.get_ref().clone()))
+    }
+
+    /// The list of tables at `path` is known.
+    pub(super) fn know_list(&mut self, path: &str) {
+        self.lists.insert(path.to_owned());
+    }
+
+    /// The line of a place in the file.
+    pub(super) fn line(&self, span: Range<usize>) -> Place {
         match &self.file {
             None => Place::Default,
             Some((file, text)) => {
@@ -171,7 +185,7 @@ impl<'t> Reader<'t> {
         for (key, value) in table {
             let name = key.get_ref().as_ref();
             let path = if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") };
-            if self.keys.contains(&path) && !name.contains('.') {
+            if (self.keys.contains(&path) || self.lists.contains(&path)) && !name.contains('.') {
                 continue;
             }
             let place = self.line(key.span());
@@ -237,7 +251,7 @@ impl<'t> Reader<'t> {
     }
 
     fn paths(&self) -> impl Iterator<Item = &str> {
-        self.keys.iter().chain(&self.maps).map(String::as_str)
+        self.keys.iter().chain(&self.maps).chain(&self.lists).map(String::as_str)
     }
 
     /// Every section: whatever stands before a dot in the name of a key or a map, and the maps.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::section::section;
 use super::shape::{
     address, choice, choices, derived, duration, name_part, optional, path, pointer, servers, share, topic,
-    whole, word_or,
+    truth, whole, word_or,
 };
 use crate::domain::card::CardKind;
 use crate::domain::time::Timestamp;
@@ -103,6 +103,8 @@ section! {
         alerts: String = r#""""# example r#""cardwatch.alerts""#, derived(topic());
         /// What people decided about alerts: compacted.
         outcomes: String = r#""""# example r#""cardwatch.outcomes""#, derived(topic());
+        /// Who did what: one partition, kept for 400 days.
+        audit: String = r#""""# example r#""cardwatch.audit""#, derived(topic());
         /// Records whose card field cannot be read.
         dead_letters: String = r#""""# example r#""cardwatch.dead-letters""#, derived(topic());
         /// Partitions of sightings, card history and alerts when they are created: equal, and fixed for
@@ -261,10 +263,21 @@ section! {
 }
 
 section! {
-    /// Metrics and health.
+    /// Metrics and health, open to whoever reaches the address, and /v1 for whoever has a token.
     pub struct Http = "http" {
         /// The address to listen on; "" switches it off.
         listen: Option<SocketAddr> = r#""127.0.0.1:9600""#, optional(address());
+        /// Whether /v1 is served: incidents, alerts and outcomes, to the owners of http.tokens.
+        api: bool = "true", truth();
+    }
+}
+
+section! {
+    /// Who did what, written down before it is done: on the topic topics.audit, and in a file.
+    pub struct Audit = "audit" {
+        /// The file, one JSON object a line, made for its owner alone and only ever appended to. "" has the
+        /// topic alone: then keys cannot be changed where the cluster is not reached.
+        file: Option<PathBuf> = r#""audit.jsonl""#, optional(path());
     }
 }
 

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
+use crate::domain::card::is_slug;
+
 /// A value as it was written: in the file, or as the text of an environment variable.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Input<'a> {
@@ -208,6 +210,22 @@ where
             .and_then(|number| T::try_from(number).ok())
             .ok_or_else(|| "is out of range".to_owned())
     })
+}
+
+/// Yes or no.
+pub(super) fn truth() -> Shape<bool> {
+    shape("true or false", |input| match input {
+        Input::Value(DeValue::Boolean(truth)) => Ok(*truth),
+        Input::Text("true") => Ok(true),
+        Input::Text("false") => Ok(false),
+        _ => Err("is neither true nor false".to_owned()),
+    })
+}
+
+/// A name of a-z, 0-9, - and _.
+pub(super) fn slug(bytes_max: usize) -> Shape<String> {
+    let allowed = format!("a name of 1 to {bytes_max} of a-z, 0-9, \"-\" and \"_\"");
+    text_that(allowed, "such a name", move |text| is_slug(text, bytes_max).then(|| text.to_owned()))
 }
 
 /// A share: more than 0, at most 1.

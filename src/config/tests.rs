@@ -5,6 +5,7 @@ use super::reader::variable_name;
 use super::section::KeyDescription;
 use super::*;
 use crate::domain::time::Timestamp;
+use crate::http::auth::Role;
 
 fn read(text: &str, variables: &[(&str, &str)]) -> Result<Settings, Problems> {
     let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -93,7 +94,7 @@ fn every_key_is_read_from_the_file_and_from_its_variable() {
 
         let variable = variable_name(&path);
         let found = problems("", &[(&variable, "no such value\u{1}")]);
-        let free_text = matches!(key.name, "directory" | "rules");
+        let free_text = matches!(key.name, "directory" | "rules" | "file");
         assert_eq!(found.len(), usize::from(!free_text), "{path}: {found:?}");
         for problem in found {
             assert!(problem.starts_with(&format!("environment variable {variable}: {path}: ")), "{problem}");
@@ -309,4 +310,61 @@ fn a_missing_file_is_one_mistake() {
     let path = Path::new("no-such-directory/c.toml");
     let found = Settings::load(Some(path), std::iter::empty()).unwrap_err().to_string();
     assert!(found.starts_with("no-such-directory/c.toml: cannot be read: "), "{found}");
+}
+
+#[test]
+fn tokens_are_a_list_of_tables_each_with_a_name_a_role_and_a_file() {
+    let token = |name: &str, role: &str| {
+        format!("[[http.tokens]]\nname = \"{name}\"\nrole = \"{role}\"\nfile = \"{name}.token\"\n")
+    };
+    let settings = read(&(token("desk", "decide") + &token("eyes", "read")), &[]).unwrap();
+    let found: Vec<_> =
+        settings.http_tokens.0.iter().map(|token| (token.name.as_str(), token.role)).collect();
+    assert_eq!(found, [("desk", Role::Decide), ("eyes", Role::Read)]);
+    assert_eq!(settings.http_tokens.0[1].file, Path::new("eyes.token"));
+    for (text, wanted) in [
+        (token("Desk", "decide"), "c.toml:2: http.tokens.name: is not such a name"),
+        (token("desk", "king"), "c.toml:3: http.tokens.role: is not one of the words"),
+        (token("desk", "read") + "rolle = 1\n", "c.toml:5: http.tokens.rolle: unknown key; write `role`"),
+        ("[[http.tokens]]\nname = \"a\"\nrole = \"read\"\n".to_owned(), "http.tokens.file: is missing"),
+        (token("desk", "read") + &token("desk", "admin"), "is the name of another token too"),
+        ("http.tokens = 3\n".to_owned(), "http.tokens: is not a list of tables"),
+        ("[http.tokens]\nname = \"a\"\n".to_owned(), "http.tokens: is not a list of tables"),
+        ("http.tokens = [3]\n".to_owned(), "http.tokens: is not a list of tables"),
+        ("[[http.token]]\nname = \"a\"\n".to_owned(), "c.toml:1: http.token: unknown key; write `tokens`"),
+    ] {
+        let found = problems(&text, &[]);
+        assert!(found.len() == 1 && found[0].contains(wanted), "{text}: {found:?}");
+    }
+    let variable = problems("", &[("CARDWATCH_HTTP__TOKENS", "desk")]);
+    assert!(variable[0].contains("no such setting"), "{variable:?}");
+}
+
+#[test]
+fn beyond_this_host_v1_is_served_to_the_owners_of_tokens_or_not_at_all() {
+    let token = "[[http.tokens]]\nname = \"a\"\nrole = \"read\"\nfile = \"a\"\n";
+    for (listen, rest, refused, remarked) in [
+        ("127.0.0.1:9600", "", false, false),
+        ("127.8.9.1:9600", "", false, false),
+        ("[::1]:9600", "", false, false),
+        ("[::ffff:127.0.0.1]:9600", "", false, false),
+        ("", "", false, false),
+        ("0.0.0.0:9600", "", true, true),
+        ("[::]:9600", "", true, true),
+        ("192.0.2.7:9600", "", true, true),
+        ("0.0.0.0:9600", token, false, true),
+        ("0.0.0.0:9600", "api = false", false, false),
+    ] {
+        let text = format!("[http]\nlisten = \"{listen}\"\n{rest}\n");
+        let found = problems(&text, &[]);
+        assert_eq!(
+            found.iter().any(|problem| problem.contains(": http.listen: ")),
+            refused,
+            "{text}{found:?}"
+        );
+        if let Ok(settings) = read(&text, &[]) {
+            let told = settings.remarks().iter().any(|remark| remark.starts_with("http.listen: "));
+            assert_eq!(told, remarked, "{text}");
+        }
+    }
 }

@@ -1,8 +1,9 @@
-//! The words everyone says: card, money, time, transaction, incident, position, sighting, alert.
+//! The words everyone says: card, money, time, transaction, incident, position, sighting, alert, audit record.
 //!
 //! Nothing here does I/O or reads a clock. Types that leave the process derive `serde` and *are* the
 //! contract of their JSON form; [`card::CardNumber`] deliberately cannot be serialised or printed.
 
+pub mod audit;
 pub mod card;
 pub mod expiry;
 pub mod money;

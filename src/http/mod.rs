@@ -1,33 +1,64 @@
-//! The service's HTTP side: `/metrics`, `/health/live`, `/health/ready`.
+//! The service's HTTP side: `/metrics` and `/health` for everybody, `/v1` for whoever has a token.
+//!
+//! Routes live in a file each and are merged into [`Api`]; the layer of [`auth`] stands before all of them.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
-use prometheus::{Registry, TextEncoder};
+use axum::Router;
+use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
+use prometheus::Registry;
 
-use crate::health::{Health, Report};
+use crate::health::Health;
+use crate::metrics::HttpMetrics;
 use crate::stop::Stop;
+use auth::{Gate, Tokens};
+use problem::Problem;
+
+pub mod auth;
+pub mod problem;
+
+mod open;
+mod whoami;
 
 /// How often the server looks whether it should stop.
 const STOP_CHECK: Duration = Duration::from_millis(50);
 /// How long requests under way may take once it should; a client that holds its connection is cut off.
 const GRACE: Duration = Duration::from_millis(500);
-/// What the Prometheus text format is called in HTTP.
-const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// What the handlers show.
+/// What is served beyond metrics and health, to callers with a token.
 #[derive(Debug)]
-struct Shown {
-    registry: Registry,
-    health: Health,
+pub struct Api {
+    tokens: Tokens,
+    routes: Router,
+}
+
+impl Api {
+    /// `/v1/whoami` for the owners of these tokens.
+    pub fn new(tokens: Tokens) -> Api {
+        Api { tokens, routes: whoami::routes() }
+    }
+
+    /// And these routes.
+    #[must_use]
+    pub fn with(mut self, routes: Router) -> Api {
+        self.routes = self.routes.merge(routes);
+        self
+    }
+}
+
+/// Everything that is served.
+#[derive(Debug)]
+pub struct Site {
+    /// Shown under `/metrics`.
+    pub registry: Registry,
+    /// Shown under `/health`.
+    pub health: Health,
+    /// What needs a token; without it there is nothing else.
+    pub api: Option<Api>,
 }
 
 /// A running server, on a thread of its own.
@@ -43,16 +74,11 @@ impl Server {
     ///
     /// # Errors
     /// When the listener or the runtime cannot be set up.
-    pub fn start(
-        listener: TcpListener,
-        registry: Registry,
-        health: Health,
-        stop: Stop,
-    ) -> io::Result<Server> {
+    pub fn start(listener: TcpListener, site: Site, stop: Stop) -> io::Result<Server> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let router = router(Arc::new(Shown { registry, health }));
+        let router = router(site)?;
         let thread = std::thread::Builder::new()
             .name("http".to_owned())
             .spawn(move || runtime.block_on(serve(listener, router, stop)))?;
@@ -90,27 +116,18 @@ async fn asked(stop: Stop) {
     }
 }
 
-fn router(shown: Arc<Shown>) -> Router {
-    Router::new()
-        .route("/metrics", get(metrics))
-        .route("/health/live", get(async |State(shown): State<Arc<Shown>>| report(shown.health.live())))
-        .route("/health/ready", get(async |State(shown): State<Arc<Shown>>| report(shown.health.ready())))
-        .with_state(shown)
-}
-
-async fn metrics(State(shown): State<Arc<Shown>>) -> Response {
-    match TextEncoder::new().encode_to_string(&shown.registry.gather()) {
-        Ok(text) => ([(header::CONTENT_TYPE, METRICS_TYPE)], text).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "metrics cannot be written");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
-    }
-}
-
-fn report(report: Report) -> Response {
-    let status = if report.ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, [(header::CACHE_CONTROL, "no-store")], Json(report)).into_response()
+fn router(site: Site) -> io::Result<Router> {
+    let open = open::routes(site.registry.clone(), site.health);
+    let Some(Api { tokens, routes }) = site.api else { return Ok(open) };
+    let metrics = HttpMetrics::new(&site.registry).map_err(io::Error::other)?;
+    let guarded = routes
+        .method_not_allowed_fallback(async || {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "this path does not take that method")
+        })
+        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing here"))
+        // Last, so that it stands before the fallbacks too: without a token nobody learns what there is.
+        .layer(from_fn_with_state(Gate { tokens, metrics }, auth::guard));
+    Ok(open.merge(guarded))
 }
 
 #[cfg(test)]

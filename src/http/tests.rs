@@ -1,9 +1,12 @@
+mod auth;
+
 use super::*;
 use crate::clock::{Clock, ManualClock};
 use crate::domain::time::Timestamp;
 use crate::stop::Reason;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::Arc;
 
 struct Running {
     server: Server,
@@ -14,11 +17,16 @@ struct Running {
 }
 
 fn running() -> Running {
+    serving(None)
+}
+
+fn serving(api: Option<Api>) -> Running {
     let clock = Arc::new(ManualClock::at(Timestamp(0)));
     let (registry, stop) = (Registry::new(), Stop::new());
     let health = Health::new(Arc::clone(&clock) as Arc<dyn Clock>);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let server = Server::start(listener, registry.clone(), health.clone(), stop.clone()).unwrap();
+    let site = Site { registry: registry.clone(), health: health.clone(), api };
+    let server = Server::start(listener, site, stop.clone()).unwrap();
     Running { server, registry, health, clock, stop }
 }
 

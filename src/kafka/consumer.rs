@@ -17,6 +17,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 
 use super::client::{ASK_TIMEOUT, Cluster, Context};
+use super::group::committed;
 use super::native::{Batch, GroupMetadata, Message, Queue};
 use super::producer::{Progress, to_list};
 
@@ -303,21 +304,7 @@ impl Lookup {
     /// # Errors
     /// When the coordinator does not answer, or an open transaction holds the answer back.
     pub fn committed(&self, partitions: &[i32]) -> Result<Vec<(i32, Option<Committed>)>, KafkaError> {
-        let mut list = TopicPartitionList::new();
-        for &partition in partitions {
-            list.add_partition(&self.topic, partition);
-        }
-        let found = self.consumer.committed_offsets(list, ASK_TIMEOUT)?;
-        let mut committed = Vec::with_capacity(partitions.len());
-        for element in found.elements() {
-            element.error()?;
-            let offset = match element.offset() {
-                Offset::Offset(offset) => Some(Committed { offset, metadata: element.metadata().to_owned() }),
-                _ => None,
-            };
-            committed.push((element.partition(), offset));
-        }
-        Ok(committed)
+        committed(&self.consumer, &self.topic, partitions)
     }
 }
 

@@ -4,6 +4,7 @@
 //! instead, behind which an open transaction may hide what a restore must wait for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -41,6 +42,7 @@ pub struct Probe {
     uncommitted: Arc<BaseConsumer<Context>>,
     committed: Arc<BaseConsumer<Context>>,
     asks_ids: bool,
+    metadata_within: Duration,
 }
 
 impl std::fmt::Debug for Probe {
@@ -64,6 +66,7 @@ impl Probe {
             uncommitted: Arc::new(uncommitted),
             committed: Arc::new(committed),
             asks_ids: true,
+            metadata_within: ASK_TIMEOUT,
         })
     }
 
@@ -75,6 +78,13 @@ impl Probe {
         self
     }
 
+    /// A probe that waits no longer than this to learn which topics there are.
+    #[must_use]
+    pub fn waiting(mut self, within: Duration) -> Probe {
+        self.metadata_within = within;
+        self
+    }
+
     /// The number of partitions of `topic`; `None` when there is no such topic.
     ///
     /// # Errors
@@ -82,7 +92,7 @@ impl Probe {
     pub fn partitions(&self, topic: &str) -> Result<Option<i32>, AskError> {
         let metadata = self
             .uncommitted
-            .fetch_metadata(Some(topic), ASK_TIMEOUT)
+            .fetch_metadata(Some(topic), self.metadata_within)
             .map_err(|cause| self.failed(format!("metadata of topic {topic}"), cause))?;
         let found = metadata.topics().iter().find(|found| found.name() == topic);
         Ok(found

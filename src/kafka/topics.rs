@@ -14,6 +14,11 @@ const DAY_MS: i64 = 24 * 3600 * 1000;
 /// Alerts wait at least this long for their receivers, in milliseconds: 14 days.
 pub const ALERTS_RETENTION_MS_MIN: i64 = 14 * DAY_MS;
 
+/// PCI DSS 10.5.1 keeps an audit trail for twelve months at least.
+pub const AUDIT_RETENTION_MS_MIN: i64 = 366 * DAY_MS;
+/// How long audit records are kept: twelve months, and a month to notice that somebody needs the oldest.
+const AUDIT_RETENTION_MS: i64 = 400 * DAY_MS;
+
 /// What a topic is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -27,6 +32,8 @@ pub enum Role {
     CardHistory,
     /// Alerts: kept at least 14 days.
     Alerts,
+    /// Audit records: one partition, kept at least twelve months.
+    Audit,
     /// Records that could not be read.
     DeadLetters,
 }
@@ -62,6 +69,12 @@ impl Wanted {
                 settings.insert("cleanup.policy", "delete".to_owned());
                 settings.insert("retention.ms", (30 * DAY_MS).to_string());
             }
+            Role::Audit => {
+                settings.insert("cleanup.policy", "delete".to_owned());
+                settings.insert("retention.ms", AUDIT_RETENTION_MS.to_string());
+                // Age alone decides: the broker's default may bound the size.
+                settings.insert("retention.bytes", "-1".to_owned());
+            }
             Role::DeadLetters => {
                 settings.insert("cleanup.policy", "delete".to_owned());
                 settings.insert("retention.ms", (7 * DAY_MS).to_string());
@@ -84,19 +97,23 @@ impl Wanted {
             Role::Exposures | Role::CardHistory if policy != "compact" => {
                 faults.push(format!("cleanup.policy is {policy}, needs compact: old records would be lost"));
             }
-            Role::Sightings | Role::Alerts | Role::DeadLetters if policy.contains("compact") => {
+            Role::Sightings | Role::Alerts | Role::Audit | Role::DeadLetters
+                if policy.contains("compact") =>
+            {
                 faults.push(format!("cleanup.policy is {policy}, needs delete: records share keys"));
             }
             _ => {}
         }
         let retention = settings.get("retention.ms").and_then(|text| text.parse::<i64>().ok());
-        if self.role == Role::Alerts
-            && let Some(retention) = retention
-            && (0..ALERTS_RETENTION_MS_MIN).contains(&retention)
+        let least = match self.role {
+            Role::Alerts => Some((ALERTS_RETENTION_MS_MIN, "14 days")),
+            Role::Audit => Some((AUDIT_RETENTION_MS_MIN, "12 months, PCI DSS 10.5.1")),
+            _ => None,
+        };
+        if let (Some((least, words)), Some(retention)) = (least, retention)
+            && (0..least).contains(&retention)
         {
-            faults.push(format!(
-                "retention.ms is {retention}, needs at least {ALERTS_RETENTION_MS_MIN} (14 days)"
-            ));
+            faults.push(format!("retention.ms is {retention}, needs at least {least} ({words})"));
         }
         faults
     }
@@ -263,6 +280,13 @@ mod tests {
                 "cleanup.policy is compact, needs delete: records share keys",
             ),
             (Role::Input, None, found(3, &compact), ""),
+            (Role::Audit, Some(1), found(1, &forever), ""),
+            (
+                Role::Audit,
+                Some(1),
+                found(1, &delete),
+                "retention.ms is 1209600000, needs at least 31622400000 (12 months, PCI DSS 10.5.1)",
+            ),
         ] {
             assert_eq!(faults(role, partitions, &topic), want);
         }

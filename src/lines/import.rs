@@ -9,8 +9,9 @@ mod writer;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::read::Source;
 use super::start::Stopped;
 use crate::clock::Clock;
 use crate::domain::card::{Fingerprint, KeyId};
@@ -24,15 +25,12 @@ use crate::exposure::set::{ExposureSet, View};
 use crate::kafka::client::Cluster;
 use crate::kafka::probe::Probe;
 use crate::kafka::producer::{IMPORT, TransactionalProducer};
-use crate::kafka::reader::{Read, Reader};
 use crate::stop::{Stop, exit};
 
 pub use writer::Writer;
 
 /// How long a fenced import waits to learn who took over.
 const CLAIM_AWAITED: Duration = Duration::from_secs(5);
-/// How long reading the list may make no progress.
-const STALL: Duration = Duration::from_secs(60);
 
 /// Why a change of the list ended.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +41,9 @@ pub enum ImportError {
     /// The change is refused by the incident's own rules.
     #[error(transparent)]
     Refused(#[from] RevisionError),
+    /// Nobody knows whether the last step was written.
+    #[error("{0}")]
+    Unknown(String),
     /// Anything else that stops it.
     #[error(transparent)]
     Stopped(#[from] Stopped),
@@ -52,7 +53,7 @@ impl ImportError {
     /// The exit code.
     pub fn code(&self) -> u8 {
         match self {
-            ImportError::TakenOver(_) => exit::UNAVAILABLE,
+            ImportError::TakenOver(_) | ImportError::Unknown(_) => exit::UNAVAILABLE,
             ImportError::Refused(_) => exit::DATA,
             ImportError::Stopped(stopped) => stopped.code,
         }
@@ -155,43 +156,20 @@ impl ListTopic {
             Until::End => self.probe.watermarks(&self.topic, 0)?,
             Until::Stable => self.probe.stable_watermarks(&self.topic, 0)?,
         };
-        if marks.high == marks.low {
-            return Ok(());
-        }
-        let failed = |error: &dyn std::fmt::Display| {
-            Stopped::new(
-                exit::UNAVAILABLE,
-                format!("the exposure list {} cannot be read: {error}", self.topic),
-            )
-        };
         let group = format!("{}-import", self.prefix);
-        let mut reader = Reader::new(&self.cluster, &group, &self.topic, &[(0, marks.low)])
-            .map_err(|error| failed(&error))?;
-        let mut reached = marks.low;
-        let mut last_progress: Instant = self.clock.instant();
-        while reached < marks.high {
-            let before = reached;
-            for read in reader.read(Duration::from_millis(100)) {
-                match read {
-                    Read::Record(message) => {
-                        let key = message.key().unwrap_or_default();
-                        visit(message.offset(), key, message.value()).map_err(|error| {
-                            let place = format!("{} offset {}", self.topic, message.offset());
-                            Stopped::new(exit::DATA, format!("{place}: {error}"))
-                        })?;
-                        reached = message.offset() + 1;
-                    }
-                    Read::End { offset, .. } => reached = reached.max(offset),
-                    Read::Failed { code, .. } => return Err(failed(&code)),
-                }
-            }
-            if reached > before {
-                last_progress = self.clock.instant();
-            } else if self.clock.instant() - last_progress > STALL {
-                return Err(failed(&format!("no progress at offset {reached} of {}", marks.high)));
-            }
-        }
-        Ok(())
+        let source = Source {
+            cluster: &self.cluster,
+            group: &group,
+            topic: &self.topic,
+            what: "the exposure list",
+            clock: self.clock.as_ref(),
+        };
+        source.read(marks.low, marks.high, |message| {
+            let key = message.key().unwrap_or_default();
+            visit(message.offset(), key, message.value()).map_err(|error| {
+                Stopped::new(exit::DATA, format!("{} offset {}: {error}", self.topic, message.offset()))
+            })
+        })
     }
 
     /// What the list says of `id` now.

@@ -12,11 +12,14 @@ pub mod score;
 pub mod pump;
 
 mod aborts;
+pub mod audit;
 pub mod dead;
 pub mod feed;
 pub mod import;
 pub mod lookout;
 pub mod mark;
 pub mod pulse;
+mod read;
 pub mod restore;
+pub mod skip;
 pub mod start;

@@ -7,11 +7,17 @@
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
+use rdkafka::error::KafkaError;
+
+use super::audit::{Audit, Deed};
 use super::mark::{Gap, Mark};
 use crate::backoff::Backoff;
+use crate::domain::audit::{Act, LostRange};
 use crate::domain::time::Timestamp;
 use crate::kafka::consumer::{Committed, Lookup};
+use crate::kafka::group::{Group, GroupError};
 use crate::kafka::probe::{AskError, Probe, Watermarks};
+use crate::kafka::producer::Progress;
 use crate::stop::{Stop, exit};
 
 /// How long a predecessor's transaction may hold the answer back before this is a failure. Well above
@@ -36,6 +42,30 @@ pub enum First {
     At(Timestamp),
     /// Nobody said: that is an error where it is needed.
     Unsaid,
+}
+
+impl First {
+    fn offset(
+        self,
+        probe: &Probe,
+        topic: &str,
+        group: &str,
+        partition: i32,
+        marks: Watermarks,
+    ) -> Result<i64, Stopped> {
+        match self {
+            First::Earliest => Ok(marks.low),
+            First::Latest => Ok(marks.high),
+            First::At(at) => Ok(probe.offset_at(topic, partition, at)?),
+            First::Unsaid => Err(Stopped::new(
+                exit::CONFIG,
+                format!(
+                    "group {group} has read nothing of {topic} yet and input.start is not set; \
+                     write start = \"earliest\", \"latest\" or a time under [input]"
+                ),
+            )),
+        }
+    }
 }
 
 /// Where one partition is taken up.
@@ -87,8 +117,8 @@ pub struct Starts {
     pub group: String,
     /// Where to begin without a committed offset.
     pub first: First,
-    /// Who answers for going on although records are lost; `None` stops there.
-    pub accept_gap: Option<String>,
+    /// Who answers for going on although records are lost, and where that is written down; `None` stops there.
+    pub accept_gap: Option<Audit>,
     /// Ends the waiting.
     pub stop: Stop,
 }
@@ -108,34 +138,29 @@ impl Starts {
     fn ask(&self, partitions: &[i32]) -> Result<Vec<Start>, Stopped> {
         let topic_id = self.probe.topic_id(&self.topic);
         let committed = self.committed(partitions)?;
+        let first = self.first_of(&committed)?;
         let mut starts = Vec::with_capacity(committed.len());
         for (partition, committed) in committed {
             let marks = self.probe.watermarks(&self.topic, partition)?;
-            starts.push(self.start(partition, committed, marks, topic_id.as_deref())?);
+            starts.push(self.start(partition, committed, marks, first, topic_id.as_deref())?);
         }
         Ok(starts)
     }
 
-    fn committed(&self, partitions: &[i32]) -> Result<Vec<(i32, Option<Committed>)>, Stopped> {
-        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
-        let mut waited = Duration::ZERO;
-        loop {
-            match self.lookup.committed(partitions) {
-                Ok(committed) => return Ok(committed),
-                Err(error) if waited < PATIENCE && !self.stop.is_asked() => {
-                    tracing::info!(topic = self.topic, group = self.group, %error, "committed offsets are held back, asking again");
-                    let wait = backoff.next_wait();
-                    waited += wait;
-                    self.stop.wait(wait);
-                }
-                Err(error) => {
-                    return Err(Stopped::new(
-                        exit::UNAVAILABLE,
-                        format!("group {} does not tell its offsets of {}: {error}", self.group, self.topic),
-                    ));
-                }
-            }
+    /// Where a partition without an offset begins. A group that has one anywhere in the topic has begun
+    /// already: the partition was added later, and all of it is new.
+    fn first_of(&self, committed: &[(i32, Option<Committed>)]) -> Result<First, Stopped> {
+        if self.first == First::Earliest || committed.iter().all(|(_, committed)| committed.is_some()) {
+            return Ok(self.first);
         }
+        let partitions = self.probe.partitions(&self.topic)?.unwrap_or(0);
+        let everywhere: Vec<i32> = (0..partitions).collect();
+        let begun = self.committed(&everywhere)?.iter().any(|(_, committed)| committed.is_some());
+        Ok(if begun { First::Earliest } else { self.first })
+    }
+
+    fn committed(&self, partitions: &[i32]) -> Result<Vec<(i32, Option<Committed>)>, Stopped> {
+        patiently(&self.stop, &self.topic, &self.group, || self.lookup.committed(partitions))
     }
 
     fn start(
@@ -143,10 +168,11 @@ impl Starts {
         partition: i32,
         committed: Option<Committed>,
         marks: Watermarks,
+        first: First,
         topic_id: Option<&str>,
     ) -> Result<Start, Stopped> {
         let Some(committed) = committed else {
-            let offset = self.first_offset(partition, marks)?;
+            let offset = first.offset(&self.probe, &self.topic, &self.group, partition, marks)?;
             let mark = Mark { topic_id: topic_id.map(str::to_owned), ..Mark::default() };
             return Ok(Start { partition, offset, committed: None, mark });
         };
@@ -156,9 +182,12 @@ impl Starts {
         mark.topic_id = topic_id.map(str::to_owned).or(mark.topic_id);
         let mut offset = committed.offset;
         if let Err(stopped) = fit {
-            let Some(by) = &self.accept_gap else { return Err(stopped) };
+            let Some(audit) = &self.accept_gap else { return Err(stopped) };
             // Of a topic that was made again nothing is known to be lost: the range is empty.
-            let gap = Gap::new(committed.offset, marks.low.max(committed.offset) - 1, by);
+            let last = marks.low.max(committed.offset) - 1;
+            let by = audit.by().claimed.as_deref().unwrap_or_default();
+            let gap = Gap::new(committed.offset, last, by);
+            self.accept(audit, partition, &gap, marks, &stopped)?;
             tracing::warn!(
                 topic = self.topic,
                 partition,
@@ -174,29 +203,59 @@ impl Starts {
         Ok(Start { partition, offset, committed: Some(committed.offset), mark })
     }
 
-    fn first_offset(&self, partition: i32, marks: Watermarks) -> Result<i64, Stopped> {
-        match self.first {
-            First::Earliest => Ok(marks.low),
-            First::Latest => Ok(marks.high),
-            First::At(at) => Ok(self.probe.offset_at(&self.topic, partition, at)?),
-            First::Unsaid => Err(Stopped::new(
-                exit::CONFIG,
+    /// Writes down that a range is given up, before anything behind it is read. Should the process end before
+    /// the offset behind it is committed, the same range is accepted, and written down, once more.
+    fn accept(
+        &self,
+        audit: &Audit,
+        partition: i32,
+        gap: &Gap,
+        marks: Watermarks,
+        stopped: &Stopped,
+    ) -> Result<(), Stopped> {
+        let lost = LostRange {
+            topic: self.topic.clone(),
+            partition,
+            group: self.group.clone(),
+            first: gap.first,
+            last: gap.last,
+            from: None,
+            until: self.time_at(partition, marks.low, marks),
+        };
+        let deed = Deed::new(Act::AcceptGap, lost.subject())
+            .before(serde_json::json!({ "next": gap.first }))
+            .after(serde_json::json!({ "next": marks.low, "lost": lost }))
+            .because(Some(&stopped.message));
+        audit.record(deed).map(drop)
+    }
+
+    /// The time of the record at `offset`; `None` where there is none, or the cluster does not tell.
+    fn time_at(&self, partition: i32, offset: i64, marks: Watermarks) -> Option<Timestamp> {
+        let there = (marks.low..marks.high).contains(&offset);
+        there.then(|| self.probe.time_at(&self.topic, partition, offset).ok()).flatten()
+    }
+
+    /// Why a line stops whose next record is gone while it reads.
+    pub(super) fn lost(&self, partition: i32, next: i64) -> Stopped {
+        let marks = self.probe.watermarks(&self.topic, partition);
+        match marks.map_err(Stopped::from).and_then(|marks| self.check_range(partition, next, marks)) {
+            Err(stopped) => stopped,
+            // Within the range again: a replica that lagged behind was asked.
+            Ok(()) => Stopped::new(
+                exit::UNAVAILABLE,
                 format!(
-                    "group {} has read nothing of {} yet and input.start is not set; \
-                     write start = \"earliest\", \"latest\" or a time under [input]",
-                    self.group, self.topic
+                    "{}/{partition} did not give its records from offset {next} on; start again",
+                    self.topic
                 ),
-            )),
+            ),
         }
     }
 
     fn check_range(&self, partition: i32, next: i64, marks: Watermarks) -> Result<(), Stopped> {
         if next < marks.low {
-            let time = match self.probe.time_at(&self.topic, partition, marks.low) {
-                Ok(time) if marks.low < marks.high => format!("all from before {time}, "),
-                // Nothing is left that would tell.
-                _ => String::new(),
-            };
+            // Where nothing is left, nothing would tell.
+            let time = self.time_at(partition, marks.low, marks);
+            let time = time.map_or_else(String::new, |time| format!("all from before {time}, "));
             return Err(Stopped::new(
                 exit::DATA,
                 format!(
@@ -211,7 +270,7 @@ impl Starts {
         }
         if next > marks.high {
             return Err(Stopped::new(
-                exit::CONFIG,
+                exit::DATA,
                 format!(
                     "group {} had read {}/{partition} up to offset {next}, but the topic ends at {}: it was deleted and \
                      made again, or cut. {ACCEPT}",
@@ -220,6 +279,75 @@ impl Starts {
             ));
         }
         Ok(())
+    }
+}
+
+/// Commits where a group begins that has read nothing yet, before anybody joins it.
+///
+/// Without that, a process that ends before its first commit would begin at another "latest" the next time, and
+/// nobody could tell a partition that was added later, which is read from its first record, from one that was
+/// not come to yet. Nothing is committed for `earliest`: there both are the same.
+///
+/// # Errors
+/// When nobody said where to begin, or the cluster does not answer.
+pub fn pin(group: &Group, probe: &Probe, topic: &str, first: First) -> Result<(), Stopped> {
+    if first == First::Earliest {
+        return Ok(());
+    }
+    let asked = |error: &dyn std::fmt::Display| {
+        Stopped::new(exit::UNAVAILABLE, format!("the offsets of group {}: {error}; {CLUSTER}", group.name()))
+    };
+    let partitions = probe.partitions(topic)?.unwrap_or(0);
+    let committed = patiently(&Stop::new(), topic, group.name(), || group.committed(topic, partitions))?;
+    if committed.iter().any(|(_, committed)| committed.is_some()) {
+        return Ok(());
+    }
+    let mark = Mark { topic_id: probe.topic_id(topic), ..Mark::default() }.to_string();
+    let mut progress = Vec::new();
+    for partition in 0..partitions {
+        let marks = probe.watermarks(topic, partition)?;
+        let next = first.offset(probe, topic, group.name(), partition, marks)?;
+        progress.push(Progress { partition, next, metadata: mark.clone() });
+    }
+    match group.set(topic, &progress) {
+        Ok(()) => {
+            tracing::info!(topic, group = group.name(), "the group begins here");
+            Ok(())
+        }
+        // Another process was first, and has said where.
+        Err(GroupError::Active(_)) => Ok(()),
+        Err(error) => Err(asked(&error)),
+    }
+}
+
+/// Asks for committed offsets until they are told: an open transaction of a predecessor holds them back.
+///
+/// # Errors
+/// When they are not told for longer than such a transaction lasts, or `stop` is asked.
+pub(super) fn patiently<T>(
+    stop: &Stop,
+    topic: &str,
+    group: &str,
+    mut ask: impl FnMut() -> Result<T, KafkaError>,
+) -> Result<T, Stopped> {
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
+    let mut waited = Duration::ZERO;
+    loop {
+        match ask() {
+            Ok(committed) => return Ok(committed),
+            Err(error) if waited < PATIENCE && !stop.is_asked() => {
+                tracing::info!(topic, group, %error, "committed offsets are held back, asking again");
+                let wait = backoff.next_wait();
+                waited += wait;
+                stop.wait(wait);
+            }
+            Err(error) => {
+                return Err(Stopped::new(
+                    exit::UNAVAILABLE,
+                    format!("group {group} does not tell its offsets of {topic}: {error}; {CLUSTER}"),
+                ));
+            }
+        }
     }
 }
 

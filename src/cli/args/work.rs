@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::list::{ListArgs, Source};
-use crate::config::Line;
-use crate::domain::card::KeyId;
+use crate::config::{Line, TOKEN_NAME_BYTES_MAX};
+use crate::domain::card::{KeyId, is_slug};
 use crate::domain::time::Timestamp;
+use crate::http::auth::Role;
 
 /// `cardwatch demo`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -86,6 +87,10 @@ Examples:
         /// The key's id: 1 to 32 of a-z, 0-9, - and _; without it the next of k1, k2, …
         #[arg(value_name = "ID")]
         id: Option<KeyId>,
+
+        /// Who does this; written down as a claim, beside the user and the host.
+        #[arg(long = "as", value_name = "WHO")]
+        by: Option<String>,
     },
     /// List the keys, without their secrets.
     #[command(after_help = "\
@@ -100,6 +105,40 @@ Examples:
         /// The key.
         #[arg(value_name = "ID")]
         id: KeyId,
+
+        /// Who does this; written down as a claim, beside the user and the host.
+        #[arg(long = "as", value_name = "WHO")]
+        by: Option<String>,
+    },
+}
+
+/// `cardwatch token …`.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum TokenCommand {
+    /// Make a token for the HTTP side, in a file of its own, readable by you alone.
+    #[command(after_help = "\
+Examples:
+  cardwatch token new fraud-desk --role decide
+  cardwatch token new grafana --role read --file /etc/cardwatch/grafana.token
+
+Roles: read sees incidents and alerts; decide also decides about alerts; import also changes incidents;
+admin may do all of it.")]
+    New {
+        /// What its owner is called in audit records: 1 to 64 of a-z, 0-9, - and _.
+        #[arg(value_name = "NAME", value_parser = token_name)]
+        name: String,
+
+        /// What it may do: read, decide, import or admin.
+        #[arg(long, value_name = "ROLE", value_parser = role)]
+        role: Role,
+
+        /// Where to write it; without it tokens/NAME.token.
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+
+        /// Who does this; written down as a claim, beside the user and the host.
+        #[arg(long = "as", value_name = "WHO")]
+        by: Option<String>,
     },
 }
 
@@ -185,6 +224,17 @@ fn line(word: &str) -> Result<Line, String> {
         .into_iter()
         .find(|line| line.as_str() == word)
         .ok_or_else(|| "write \"sight\", \"score\" or both, separated by a comma".to_owned())
+}
+
+fn token_name(text: &str) -> Result<String, String> {
+    match is_slug(text, TOKEN_NAME_BYTES_MAX) {
+        true => Ok(text.to_owned()),
+        false => Err("write 1 to 64 of a-z, 0-9, - and _".to_owned()),
+    }
+}
+
+fn role(word: &str) -> Result<Role, String> {
+    Role::from_word(word).ok_or_else(|| "write read, decide, import or admin".to_owned())
 }
 
 fn pointer(text: &str) -> Result<String, String> {

@@ -7,15 +7,17 @@ use std::time::Duration;
 use super::details::{opened, revised};
 use super::entries::{List, Piece, REFUSED, stream};
 use super::tally::Tallies;
-use super::{Change, Desk, existing, side, stopped};
+use super::{Change, Desk, existing, settle, side, stopped, told};
 use crate::cli::args::{CardKindArg, ChangeArgs, OpenArgs, ReviseArgs};
 use crate::cli::lists::{Namer, check_share};
+use crate::domain::audit::Act;
 use crate::domain::card::{CardKind, KeyId};
 use crate::domain::incident::{Details, IncidentId};
 use crate::exposure::fingerprint::CheckValue;
 use crate::exposure::plan::{Action, CardWrite, ImportPlan, PlanTotals};
 use crate::exposure::record::{IncidentRecord, Mark};
 use crate::exposure::revision::{Finish, RevisionError};
+use crate::lines::audit::{Begun, Deed};
 use crate::lines::import::{ImportError, Known, Writer};
 use crate::lines::start::Stopped;
 use crate::report::revision::{RevisionSide, import_tables, revision_table};
@@ -23,6 +25,9 @@ use crate::stop::exit;
 
 /// How long the writer waits for a card before it looks after its open transaction.
 const WAIT: Duration = Duration::from_millis(200);
+
+/// What happens to an incident that was not there.
+const OPENED: &str = "opened";
 
 /// `cardwatch incident open`.
 pub(super) fn open(desk: &Desk<'_>, args: &OpenArgs) -> Result<(), Stopped> {
@@ -48,7 +53,7 @@ pub(super) fn open(desk: &Desk<'_>, args: &OpenArgs) -> Result<(), Stopped> {
     };
     let import = Import {
         id: &args.incident,
-        what: "opened",
+        what: OPENED,
         kind: args.form.kind,
         replace: false,
         change: &args.change,
@@ -182,15 +187,32 @@ impl Import<'_> {
     }
 
     fn write(&self, desk: &Desk<'_>, lists: Vec<List>, tallies: &mut Tallies) -> Result<Done, ImportError> {
-        let (mut writer, mut known) = desk.list.take_over(self.id)?;
+        let (writer, mut known) = desk.list.take_over(self.id)?;
         self.fits(&known, &lists)?;
         let (mut incident, details) = (self.next)(&known)?;
         let before = side(known.incident.as_ref(), known.shown());
-        let number = writer.claim(&mut incident, details, self.mark.clone())?;
+        let act = if self.what == OPENED { Act::Import } else { Act::Revision };
+        let deed = Deed::new(act, format!("incident/{}", self.id)).before(told(&before));
+        let mut begun = desk.audit.claiming(self.change.by.as_deref()).in_transaction(deed)?;
+        let writing = Writing { writer, incident: &mut incident, details, before, begun: &mut begun };
+        let written = self.write_revision(desk, &mut known, writing, lists, tallies);
+        settle(begun, written)
+    }
+
+    fn write_revision(
+        &self,
+        desk: &Desk<'_>,
+        known: &mut Known,
+        writing: Writing<'_, '_>,
+        lists: Vec<List>,
+        tallies: &mut Tallies,
+    ) -> Result<Done, ImportError> {
+        let Writing { mut writer, incident, details, before, begun } = writing;
+        let number = writer.claim(incident, details, self.mark.clone())?;
         let claimed = incident.clone();
         let mut plan = ImportPlan::new(&claimed, number, std::mem::take(&mut known.cards));
         let pieces = stream(lists, self.namer.clone());
-        let written = self.copy(&known, &pieces, &mut plan, &mut Sink::List(&mut writer), tallies);
+        let written = self.copy(known, &pieces, &mut plan, &mut Sink::List(&mut writer), tallies);
         let totals = plan.totals();
         let finished = written.and_then(|()| {
             let finish = Finish {
@@ -199,11 +221,18 @@ impl Import<'_> {
                 cards: Some(totals.cards),
                 checks: self.checks(tallies),
             };
-            writer.finish(&mut incident, number, finish)
+            begun.set_after(serde_json::json!({
+                "revision": number,
+                "cards": totals.cards.after,
+                "details": claimed.revision(number).map(|revision| &revision.details),
+                "counts": totals.counts,
+            }));
+            writer.attest(begun);
+            writer.finish(incident, number, finish)
         });
         match finished {
-            Ok(()) => Ok(Done::new(number, before, &incident, totals)),
-            Err(error @ ImportError::TakenOver(_)) => Err(error),
+            Ok(()) => Ok(Done::new(number, before, incident, totals)),
+            Err(error @ (ImportError::TakenOver(_) | ImportError::Unknown(_))) => Err(error),
             Err(error) => {
                 let mut given_up = claimed.clone();
                 writer.abandon(&mut given_up);
@@ -330,6 +359,15 @@ impl Import<'_> {
 }
 
 /// Where card records go.
+/// A revision about to be written.
+struct Writing<'w, 'l> {
+    writer: Writer<'l>,
+    incident: &'w mut IncidentRecord,
+    details: Details,
+    before: RevisionSide,
+    begun: &'w mut Begun,
+}
+
 enum Sink<'w, 'l> {
     /// To the topic.
     List(&'w mut Writer<'l>),

@@ -1,20 +1,22 @@
 //! Changes that touch no card record: undoing a revision, closing an incident.
 
-use super::{Change, Desk, existing, side, stopped};
+use super::{Change, Desk, existing, settle, side, stopped, told};
 use crate::cli::args::ChangeArgs;
+use crate::domain::audit::Act;
 use crate::domain::incident::IncidentId;
 use crate::exposure::record::{IncidentRecord, Mark};
 use crate::exposure::revision::RevisionError;
+use crate::lines::audit::Deed;
 use crate::lines::import::Known;
 use crate::lines::start::Stopped;
-use crate::report::revision::revision_table;
+use crate::report::revision::{RevisionSide, revision_table};
 use crate::report::table::Table;
 use crate::stop::exit;
 
 /// `cardwatch incident revise ID --undo N`.
 pub(super) fn undo(desk: &Desk<'_>, id: &IncidentId, number: u32, args: &ChangeArgs) -> Result<(), Stopped> {
     let mark = desk.mark(args);
-    let table = change(desk, id, args, |incident| incident.undo(number, mark.clone()))?;
+    let table = change(desk, id, args, Act::Undo, |incident| incident.undo(number, mark.clone()))?;
     let report =
         Change { incident: id, what: "undone", revision: Some(number), mark: &mark, dry_run: args.dry_run };
     desk.report(&report, vec![table], &format!("Revision {number} of incident {id} is undone, for good."));
@@ -24,7 +26,7 @@ pub(super) fn undo(desk: &Desk<'_>, id: &IncidentId, number: u32, args: &ChangeA
 /// `cardwatch incident close ID`.
 pub(super) fn close(desk: &Desk<'_>, id: &IncidentId, args: &ChangeArgs) -> Result<(), Stopped> {
     let mark: Mark = desk.mark(args);
-    let table = change(desk, id, args, |incident| incident.close(mark.clone()))?;
+    let table = change(desk, id, args, Act::Close, |incident| incident.close(mark.clone()))?;
     let report = Change { incident: id, what: "closed", revision: None, mark: &mark, dry_run: args.dry_run };
     desk.report(&report, vec![table], &format!("Incident {id} is closed: none of its cards is recognised."));
     Ok(())
@@ -34,6 +36,7 @@ fn change(
     desk: &Desk<'_>,
     id: &IncidentId,
     args: &ChangeArgs,
+    kind: Act,
     act: impl Fn(&mut IncidentRecord) -> Result<(), RevisionError>,
 ) -> Result<Table, Stopped> {
     let changed = |known: &Known| -> Result<IncidentRecord, Stopped> {
@@ -47,11 +50,22 @@ fn change(
     }
     let (mut writer, known) = desk.list.take_over(id).map_err(|error| stopped(&error))?;
     let after = changed(&known)?;
-    writer.put(&after).map_err(|error| stopped(&error))?;
+    let (was, is, ..) = sides(&known, &after);
+    let deed = Deed::new(kind, format!("incident/{id}")).before(told(&was)).after(told(&is));
+    let begun = desk.audit.claiming(args.by.as_deref()).in_transaction(deed)?;
+    writer.attest(&begun);
+    let put = writer.put(&after);
+    settle(begun, put).map_err(|error| stopped(&error))?;
     Ok(compare(&known, &after))
 }
 
 fn compare(known: &Known, after: &IncidentRecord) -> Table {
+    let (was, is, added, withdrawn) = sides(known, after);
+    revision_table(&was, &is, added, withdrawn)
+}
+
+/// The incident before and after; how many cards were added and withdrawn.
+fn sides(known: &Known, after: &IncidentRecord) -> (RevisionSide, RevisionSide, u64, u64) {
     let before = known.incident.as_ref();
     let was = |events: &[i32]| before.is_some_and(|before| before.shows(events));
     let (mut cards, mut added, mut withdrawn) = (0, 0, 0);
@@ -61,5 +75,5 @@ fn compare(known: &Known, after: &IncidentRecord) -> Table {
         added += u64::from(after.shows(events) && !was(events));
         withdrawn += u64::from(!after.shows(events) && was(events));
     }
-    revision_table(&side(before, known.shown()), &side(Some(after), cards), added, withdrawn)
+    (side(before, known.shown()), side(Some(after), cards), added, withdrawn)
 }

@@ -8,6 +8,7 @@ use crate::exposure::plan::CardWrite;
 use crate::exposure::record::{IncidentRecord, ListKey, Mark};
 use crate::exposure::revision::Finish;
 use crate::kafka::producer::{Outcome, Outgoing, SendError, TransactionalProducer};
+use crate::lines::audit::Begun;
 use crate::lines::start::Stopped;
 use crate::stop::exit;
 
@@ -26,12 +27,14 @@ pub struct Writer<'a> {
     own: Option<u32>,
     records: usize,
     opened: Instant,
+    /// Goes into the transaction of the next incident record.
+    attested: Option<(String, Vec<u8>, Vec<u8>)>,
 }
 
 impl<'a> Writer<'a> {
     pub(super) fn new(list: &'a ListTopic, id: &IncidentId, producer: TransactionalProducer) -> Writer<'a> {
         let opened = list.clock.instant();
-        Writer { list, id: id.clone(), producer, own: None, records: 0, opened }
+        Writer { list, id: id.clone(), producer, own: None, records: 0, opened, attested: None }
     }
 
     /// Claims the next revision number with these details, and makes the claim visible to other imports.
@@ -97,32 +100,39 @@ impl<'a> Writer<'a> {
         self.put(incident)
     }
 
-    /// Writes the incident record in a transaction of its own.
+    /// Lets the audit record of this change be visible exactly when the next incident record is.
+    pub fn attest(&mut self, begun: &Begun) {
+        self.attested = Some(begun.record());
+    }
+
+    /// Writes the incident record in a transaction of its own, with the audit record if there is one.
     ///
     /// # Errors
     /// When the write fails or another import took over.
     pub fn put(&mut self, incident: &IncidentRecord) -> Result<(), ImportError> {
         let key = ListKey::Incident(incident.id.clone()).to_string();
         self.send(&key, &incident.to_json())?;
+        if let Some((topic, key, value)) = self.attested.take() {
+            self.send_to(&topic, &key, &value)?;
+        }
         self.commit()
     }
 
     fn send(&mut self, key: &str, value: &[u8]) -> Result<(), ImportError> {
+        let topic = self.list.topic.clone();
+        self.send_to(&topic, key.as_bytes(), value)
+    }
+
+    fn send_to(&mut self, topic: &str, key: &[u8], value: &[u8]) -> Result<(), ImportError> {
         if self.records == 0 {
             self.opened = self.list.clock.instant();
         }
-        let topic = self.list.topic.clone();
-        let record = Outgoing {
-            topic: &topic,
-            partition: Some(0),
-            key: Some(key.as_bytes()),
-            value: Some(value),
-            headers: &[],
-        };
+        let record = Outgoing { topic, partition: Some(0), key: Some(key), value: Some(value), headers: &[] };
         self.records += 1;
         match self.producer.send(record) {
             Ok(()) => Ok(()),
             Err(error @ SendError::TooLarge { .. }) => {
+                let key = String::from_utf8_lossy(key);
                 Err(Stopped::new(exit::DATA, format!("{key}: {error}")).into())
             }
             // A refused record is what a fenced producer sees first; the end of the transaction says why.
@@ -140,10 +150,9 @@ impl<'a> Writer<'a> {
             Outcome::Fenced(_) => Err(self.taken_over()),
             Outcome::Unknown(reason) => {
                 let id = &self.id;
-                let message = format!(
+                Err(ImportError::Unknown(format!(
                     "it is not known whether the last step was written ({reason}); `cardwatch incident show {id}` tells"
-                );
-                Err(Stopped::new(exit::UNAVAILABLE, message).into())
+                )))
             }
             Outcome::Aborted { reason, .. } | Outcome::Failed(reason) => {
                 let message = format!(

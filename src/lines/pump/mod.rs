@@ -252,7 +252,8 @@ impl<L: Line> Pump<L> {
         let mut failed = None;
         for message in self.consumer.batch() {
             if let Some(code) = message.error() {
-                if let Some(stopped) = record_error(&self.starts.topic, &message, code) {
+                let next = self.owned.get(&message.partition()).map_or(message.offset(), |owned| owned.next);
+                if let Some(stopped) = record_error(&self.starts, next, &message, code) {
                     failed = Some(LineError::Stop(stopped));
                     break;
                 }

@@ -4,7 +4,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use crate::kafka::native::Message;
 use crate::kafka::producer::Outcome;
-use crate::lines::start::Stopped;
+use crate::lines::start::{Starts, Stopped};
 use crate::stop::exit;
 
 /// Why a line stops that cannot read any more.
@@ -40,19 +40,16 @@ pub(super) fn producer_stopped(outcome: Outcome) -> Stopped {
 
 /// What an error in place of a record means; `None` where the client goes on by itself.
 pub(super) fn record_error(
-    topic: &str,
+    starts: &Starts,
+    next: i64,
     message: &Message<'_>,
     code: rdkafka::error::RDKafkaErrorCode,
 ) -> Option<Stopped> {
+    let topic = &starts.topic;
     let place = format!("{topic}/{} near offset {}", message.partition(), message.offset());
     match code {
         Code::PartitionEOF => None,
-        Code::AutoOffsetReset | Code::OffsetOutOfRange => Some(Stopped::new(
-            exit::DATA,
-            format!(
-                "{place}: records are gone before they were read (offset out of range); start again to learn the lost range"
-            ),
-        )),
+        Code::AutoOffsetReset | Code::OffsetOutOfRange => Some(starts.lost(message.partition(), next)),
         Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => Some(Stopped::new(
             exit::CONFIG,
             format!("topic {topic} is gone: it was deleted, or this user may not see it"),
