@@ -64,6 +64,12 @@ impl Block {
             let block = Block::of(last);
             return Block { quotes: block.quotes >> (BLOCK - rest), ..block };
         }
+        Block::of_few(bytes)
+    }
+
+    /// All bytes of a record that is shorter than a block.
+    #[cold]
+    fn of_few(bytes: &[u8]) -> Block {
         let of_byte = |(place, byte): (usize, &u8)| Block {
             quotes: u64::from(*byte == b'"') << place,
             is_usual: !matches!(byte, 0..0x20 | b'\\'),
@@ -102,23 +108,22 @@ impl<'a> Reader<'a> {
         loop {
             let start = self.at;
             self.string()?;
-            let name = &self.bytes[start..self.at - 1];
-            self.colon()?;
+            let name = self.bytes.get(start..self.at - 1)?;
             match node.children.iter().position(|child| child.name.as_bytes() == name) {
-                None => self.value(nesting)?,
+                None => self.unread(nesting)?,
                 Some(place) => {
                     let bit = 1u64.checked_shl(place as u32)?;
                     if seen & bit != 0 {
                         return None;
                     }
                     seen |= bit;
+                    self.colon()?;
                     self.found(&node.children[place].node, slots, nesting)?;
                 }
             }
-            if self.closes(b'}')? {
+            if self.ends()? {
                 return Some(());
             }
-            self.expect(b'"')?;
         }
     }
 
@@ -139,8 +144,38 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
+    /// Behind a name that nobody looks for: steps over its value, which mostly is a text.
+    #[inline(always)]
+    fn unread(&mut self, nesting: u32) -> Option<()> {
+        if self.passes(b":\"") {
+            return self.string();
+        }
+        self.colon()?;
+        self.value(nesting)
+    }
+
+    /// Behind a member: whether its object ends; otherwise goes behind the quote of the next name.
+    #[inline(always)]
+    fn ends(&mut self) -> Option<bool> {
+        if self.passes(b",\"") {
+            return Some(false);
+        }
+        if self.closes(b'}')? {
+            return Some(true);
+        }
+        self.expect(b'"')?;
+        Some(false)
+    }
+
+    /// Goes behind these two bytes, if they are what comes.
+    #[inline(always)]
+    fn passes(&mut self, two: &[u8; 2]) -> bool {
+        let is = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk) == Some(two);
+        self.at += if is { 2 } else { 0 };
+        is
+    }
+
     /// Steps over a value that nobody reads.
-    #[inline]
     fn value(&mut self, nesting: u32) -> Option<()> {
         let first = *self.bytes.get(self.at)?;
         if first == b'"' {
@@ -169,12 +204,10 @@ impl<'a> Reader<'a> {
         }
         loop {
             self.string()?;
-            self.colon()?;
-            self.value(nesting)?;
-            if self.closes(b'}')? {
+            self.unread(nesting)?;
+            if self.ends()? {
                 return Some(());
             }
-            self.expect(b'"')?;
         }
     }
 
@@ -273,37 +306,40 @@ impl<'a> Reader<'a> {
         (self.at > start).then_some(self.at - start)
     }
 
-    /// Behind the quote that ends a string, whose first quote is passed.
-    #[inline]
+    /// Behind the quote that ends a string, whose first quote is passed. Every quote is taken from the map in
+    /// order: outside strings each begins one.
+    #[inline(always)]
     fn string(&mut self) -> Option<()> {
-        self.next_quote()?;
-        self.at = self.next_quote()? + 1;
+        if self.quotes == 0 {
+            self.map_on()?;
+        }
+        self.quotes &= self.quotes - 1;
+        if self.quotes == 0 {
+            self.map_on()?;
+        }
+        self.at = self.block + self.quotes.trailing_zeros() as usize + 1;
+        self.quotes &= self.quotes - 1;
         Some(())
     }
 
-    /// The place of the next quote. Every quote is asked for, in order: outside strings each begins one.
-    #[inline]
-    fn next_quote(&mut self) -> Option<usize> {
+    /// Goes on to the next block that has quotes; nothing unusual may stand on the way.
+    #[inline(never)]
+    fn map_on(&mut self) -> Option<()> {
         while self.quotes == 0 {
-            self.next_block()?;
+            let rest = self.bytes.get(self.next_block..)?;
+            let block = match rest.first_chunk() {
+                Some(whole) => Block::of(whole),
+                None if rest.is_empty() => return None,
+                None => Block::of_rest(self.bytes, rest.len()),
+            };
+            self.block = self.next_block;
+            self.next_block += rest.len().min(BLOCK);
+            self.quotes = block.quotes;
+            self.is_ascii &= block.is_ascii;
+            if !block.is_usual {
+                return None;
+            }
         }
-        let place = self.block + self.quotes.trailing_zeros() as usize;
-        self.quotes &= self.quotes - 1;
-        Some(place)
-    }
-
-    #[inline]
-    fn next_block(&mut self) -> Option<()> {
-        let rest = self.bytes.get(self.next_block..)?;
-        let block = match rest.first_chunk() {
-            Some(whole) => Block::of(whole),
-            None if rest.is_empty() => return None,
-            None => Block::of_rest(self.bytes, rest.len()),
-        };
-        self.block = self.next_block;
-        self.next_block += rest.len().min(BLOCK);
-        self.quotes = block.quotes;
-        self.is_ascii &= block.is_ascii;
-        block.is_usual.then_some(())
+        Some(())
     }
 }

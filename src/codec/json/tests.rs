@@ -365,6 +365,22 @@ fn the_usual_record_takes_the_quick_way() {
     assert_eq!(verdict(deep.as_bytes()), Ok(()));
 }
 
+/// The blocks of the quick way begin and end anywhere in a record.
+#[test]
+fn a_record_of_any_length_takes_the_quick_way() {
+    for padding in 0..150 {
+        let text = format!(r#"{{"id":"{}","card":"4242424242424242","é":[1,"ü"]}}"#, "x".repeat(padding));
+        assert!(check_quick(&text), "{text}");
+        for at in 0..text.len() {
+            for byte in *b"\"\\\x1f\x80" {
+                let mut bytes = text.clone().into_bytes();
+                bytes[at] = byte;
+                check_against_referees(&bytes);
+            }
+        }
+    }
+}
+
 /// Bytes that matter to the grammar, so that a change of one is seldom without effect.
 fn grammar_byte() -> impl Strategy<Value = u8> {
     prop_oneof![
