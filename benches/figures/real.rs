@@ -41,7 +41,7 @@ pub(crate) struct Files {
 /// Sends the file through both lines with the rules that ship.
 ///
 /// # Panics
-/// When a transaction has no sighting or two, or when the stream raises other alerts than `backtest`.
+/// When a transaction has no sighting, or two, or two alerts.
 pub(crate) fn measure(binary: &Path, files: &Files, table: &mut Table) {
     let file = files.transactions.as_deref().expect("real needs --transactions FILE");
     let cards = files.list.as_deref().expect("real needs --list FILE");

@@ -43,17 +43,27 @@ struct Block {
 impl Block {
     #[inline]
     fn of(bytes: &[u8; BLOCK]) -> Block {
-        // Plain loops over fixed arrays, which the compiler turns into wide registers on every target.
-        let control_or_escape =
-            bytes.iter().fold(0, |any, &byte| any | u8::from(byte < 0x20) | u8::from(byte == b'\\'));
-        let all = bytes.iter().fold(0, |any, &byte| any | byte);
+        // Plain loops over fixed arrays, which the compiler turns into wide registers on every target. As signed
+        // numbers, what is not ASCII lies below the control characters.
+        let unusual =
+            bytes.iter().fold(0, |any, &byte| any | u8::from((byte as i8) < 0x20) | u8::from(byte == b'\\'));
         let is_quote = bytes.map(|byte| u8::from(byte == b'"'));
         let (eights, _) = is_quote.as_chunks::<8>();
         let quotes = eights.iter().rev().fold(0, |quotes, eight| {
             // The multiplication moves the lowest bit of each byte to its place in the highest byte.
             quotes << 8 | u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56
         });
-        Block { quotes, is_usual: control_or_escape == 0, is_ascii: all < 0x80 }
+        if unusual == 0 {
+            Block { quotes, is_usual: true, is_ascii: true }
+        } else {
+            Block::of_unusual(bytes, quotes)
+        }
+    }
+
+    #[cold]
+    fn of_unusual(bytes: &[u8; BLOCK], quotes: u64) -> Block {
+        let is_usual = !bytes.iter().any(|byte| matches!(byte, 0..0x20 | b'\\'));
+        Block { quotes, is_usual, is_ascii: bytes.is_ascii() }
     }
 
     /// The last bytes of a record, fewer than a block, behind what was looked through before.

@@ -250,6 +250,8 @@ impl<L: Line> Pump<L> {
         self.line.begin_batch();
         let limit = self.aborts.limit();
         let mut failed = None;
+        // Records come in runs of one partition.
+        let mut current: Option<(i32, &mut Owned)> = None;
         for message in self.consumer.batch() {
             if let Some(code) = message.error() {
                 if let Some(stopped) = record_error(&self.starts.topic, &message, code) {
@@ -258,7 +260,11 @@ impl<L: Line> Pump<L> {
                 }
                 continue;
             }
-            let Some(owned) = self.owned.get_mut(&message.partition()) else { continue };
+            let partition = message.partition();
+            if current.as_ref().is_none_or(|(known, _)| *known != partition) {
+                current = self.owned.get_mut(&partition).map(|owned| (partition, owned));
+            }
+            let Some((_, owned)) = &mut current else { continue };
             if !owned.flowing || message.offset() < owned.next {
                 continue;
             }
