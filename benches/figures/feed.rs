@@ -8,6 +8,7 @@ use cardwatch::simulation::load::RECORD_BYTES;
 use cardwatch::simulation::{Load, LoadSpec};
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::ToBytes;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::support::{Kafka, kafka, wait};
@@ -35,9 +36,7 @@ fn producer(kafka: &Kafka, linger_ms: &str) -> BaseProducer {
 }
 
 /// Hands a record over, waiting while the client's queue is full.
-fn send(producer: &BaseProducer, topic: &str, partition: i32, value: &[u8], timestamp: i64) {
-    let mut record =
-        BaseRecord::<(), [u8]>::to(topic).partition(partition).payload(value).timestamp(timestamp);
+pub(crate) fn send<K: ToBytes + ?Sized>(producer: &BaseProducer, mut record: BaseRecord<'_, K, [u8]>) {
     loop {
         match producer.send(record) {
             Ok(()) => return,
@@ -50,17 +49,21 @@ fn send(producer: &BaseProducer, topic: &str, partition: i32, value: &[u8], time
     }
 }
 
+fn record<'a>(topic: &'a str, partition: i32, value: &'a [u8], timestamp: i64) -> BaseRecord<'a, (), [u8]> {
+    BaseRecord::to(topic).partition(partition).payload(value).timestamp(timestamp)
+}
+
 /// Writes the whole load as fast as the broker takes it, and gives the ids of the exposed transactions.
 pub(crate) fn fill(kafka: &Kafka, topic: &str, partitions: i32, load: &mut Load) -> Vec<String> {
     let producer = producer(kafka, "20");
     let now = SystemClock.now().millis();
     let (mut exposed, mut number) = (Vec::new(), 0i64);
-    while let Some((record, is_exposed)) = load.next_record() {
-        assert_eq!(record.len(), RECORD_BYTES);
+    while let Some((value, is_exposed)) = load.next_record() {
+        assert_eq!(value.len(), RECORD_BYTES);
         let partition = i32::try_from(number % i64::from(partitions)).expect("a partition");
-        send(&producer, topic, partition, record, now);
+        send(&producer, record(topic, partition, value, now));
         if is_exposed {
-            exposed.push(id(record));
+            exposed.push(id(value));
         }
         number += 1;
         if number % 1_000 == 0 {
@@ -106,12 +109,12 @@ pub(crate) fn offer(
         let elapsed = wait::now() - start;
         while due_at(offered.records) <= elapsed {
             let due = due_at(offered.records);
-            let Some((record, is_exposed)) = load.next_record() else { break 'load };
+            let Some((value, is_exposed)) = load.next_record() else { break 'load };
             let partition = (offered.records % partitions.unsigned_abs() as u64) as i32;
             let at = wall + i64::try_from(due.as_millis()).expect("hours at most");
-            send(&producer, topic, partition, record, at);
+            send(&producer, record(topic, partition, value, at));
             if is_exposed {
-                offered.exposed.insert(id(record), start + due);
+                offered.exposed.insert(id(value), start + due);
             }
             offered.latest = offered.latest.max((wait::now() - start).saturating_sub(due));
             offered.records += 1;

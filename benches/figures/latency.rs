@@ -18,7 +18,7 @@ use crate::table::{Table, Target, percentile};
 /// Transactions offered each second.
 const RATE: u32 = 50_000;
 /// Offered before anything counts: the broker's JVM compiles its hot paths.
-const WARM_UP: Duration = Duration::from_secs(10);
+const WARM_UP: Duration = Duration::from_secs(30);
 /// The share of exposed cards.
 const EXPOSED: f64 = 0.001;
 

@@ -2,7 +2,8 @@
 //! broker, in one run.
 //!
 //! ```text
-//! cargo bench --bench figures -- [sight|memory|latency|takeover|all] [--records N] [--seconds N] [--rounds N]
+//! cargo bench --bench figures -- [sight|memory|latency|takeover|list|all] [--records N] [--seconds N] [--rounds N] [--cards N]
+//! cargo bench --bench figures -- real --transactions FILE --list FILE [--mapping FILE]
 //! ```
 //!
 //! Measured is the release binary. This bench itself is built with the dev-dependencies and so with the test
@@ -24,7 +25,9 @@ mod bare;
 mod core;
 mod feed;
 mod latency;
+mod list;
 mod process;
+mod real;
 mod sight;
 mod stage;
 mod table;
@@ -41,9 +44,13 @@ pub(crate) struct Scale {
     pub(crate) seconds: u64,
     /// Rounds of the throughput and takeover figures; medians are told.
     pub(crate) rounds: usize,
+    /// Cards of the long list.
+    pub(crate) cards: u32,
 }
 
-const USAGE: &str = "usage: cargo bench --bench figures -- [sight|memory|latency|takeover|all] [--records N] [--seconds N] [--rounds N]";
+const USAGE: &str = "usage: cargo bench --bench figures -- [sight|memory|latency|takeover|list|all] [--records N] [--seconds N] [--rounds N] [--cards N]
+       cargo bench --bench figures -- real --transactions FILE --list FILE [--mapping FILE]
+       cargo bench --bench figures -- core [--rounds N]";
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -55,7 +62,7 @@ fn main() {
         println!("{USAGE}");
         return;
     }
-    let (wanted, scale) = parse(&arguments);
+    let (wanted, scale, files) = parse(&arguments);
     if wanted == "core" {
         return core::run(scale.rounds);
     }
@@ -75,26 +82,40 @@ fn main() {
     if runs("takeover") {
         takeover::measure(&binary, scale, &mut table);
     }
+    if runs("list") {
+        list::measure(&binary, scale, &mut table);
+    }
+    if wanted == "real" {
+        real::measure(&binary, &files, &mut table);
+    }
     table.note(format!("load average at the end: {}", process::load_average()));
     table.print();
 }
 
-fn parse(arguments: &[String]) -> (String, Scale) {
-    let mut scale = Scale { records: 3_000_000, seconds: 60, rounds: 3 };
+fn parse(arguments: &[String]) -> (String, Scale, real::Files) {
+    let mut scale = Scale { records: 3_000_000, seconds: 60, rounds: 3, cards: 1_000_000 };
+    let mut files = real::Files::default();
     let mut wanted = "all".to_owned();
     let mut rest = arguments.iter().filter(|argument| *argument != "--bench");
     while let Some(argument) = rest.next() {
+        let mut value = || rest.next().unwrap_or_else(|| panic!("{argument} needs a value\n{USAGE}"));
         let mut number = || {
-            let value = rest.next().and_then(|text| text.replace('_', "").parse::<u64>().ok());
-            value.filter(|value| *value > 0).unwrap_or_else(|| panic!("{argument} needs a number\n{USAGE}"))
+            let number = value().replace('_', "").parse::<u64>().ok().filter(|value| *value > 0);
+            number.unwrap_or_else(|| panic!("{argument} needs a number\n{USAGE}"))
         };
         match argument.as_str() {
-            "core" | "sight" | "memory" | "latency" | "takeover" | "all" => wanted.clone_from(argument),
+            "core" | "sight" | "memory" | "latency" | "takeover" | "list" | "real" | "all" => {
+                wanted.clone_from(argument);
+            }
             "--records" => scale.records = number(),
             "--seconds" => scale.seconds = number(),
             "--rounds" => scale.rounds = usize::try_from(number()).expect("a few rounds"),
+            "--cards" => scale.cards = u32::try_from(number()).expect("up to a billion cards"),
+            "--transactions" => files.transactions = Some(value().into()),
+            "--list" => files.list = Some(value().into()),
+            "--mapping" => files.mapping = Some(value().into()),
             other => panic!("what is {other}?\n{USAGE}"),
         }
     }
-    (wanted, scale)
+    (wanted, scale, files)
 }

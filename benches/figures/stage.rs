@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use cardwatch::clock::{Clock, SystemClock};
 use cardwatch::domain::card::CardNumber;
 use cardwatch::domain::incident::{Details, Element, Period, WatchPeriod};
-use cardwatch::exposure::fingerprint::Fingerprinter;
+use cardwatch::exposure::fingerprint::{Fingerprinter, Keyring};
 use cardwatch::exposure::record::{CardRecord, IncidentRecord, ListKey, Mark};
 use cardwatch::exposure::revision::Finish;
 use cardwatch::files::keys::KeyDirectory;
@@ -61,15 +61,20 @@ impl Stage {
         self.broker.kafka("figures")
     }
 
-    /// Makes a key and writes the exposed cards of `load` to a list of their own, in force from here on.
-    pub(crate) fn expose(&mut self, load: &Load) {
+    /// Makes a key and the topic of a list that holds nothing yet.
+    pub(crate) fn make_key(&mut self) -> Keyring {
         let kafka = self.kafka();
         self.exposures = kafka.name("exposures");
         kafka.create(&self.exposures, 1, &[("cleanup.policy", "compact")]);
-        let clock = SystemClock;
         let directory = KeyDirectory::new(&self.files.path().join("keys"));
-        directory.create("k1".parse().unwrap(), true, clock.now()).expect("a key is made");
-        let keyring = directory.load().expect("the key just made");
+        directory.create("k1".parse().unwrap(), true, SystemClock.now()).expect("a key is made");
+        directory.load().expect("the key just made")
+    }
+
+    /// Makes a key and writes the exposed cards of `load` to a list of their own, in force from here on.
+    pub(crate) fn expose(&mut self, load: &Load) {
+        let keyring = self.make_key();
+        let (kafka, clock) = (self.kafka(), SystemClock);
         let fingerprinter = Fingerprinter::new(&keyring);
         let incident: cardwatch::domain::incident::IncidentId = "figures".parse().unwrap();
         let mut records: Vec<Outgoing> = Vec::with_capacity(load.exposed_numbers().len() + 1);
@@ -121,13 +126,20 @@ impl Deployment<'_> {
     /// configuration.
     pub(crate) fn start(&self, binary: &Path, instance: &str, lines: &str, more: &str) -> Instance {
         let port = free_port();
-        let config = format!(
+        let config = self.config(instance, &format!("[http]\nlisten = \"127.0.0.1:{port}\"\n{more}"));
+        let binary = binary.to_str().expect("a path in UTF-8");
+        let program = Program::other(binary, &["run", "--lines", lines]).config(&config).start();
+        Instance { program, metrics: format!("http://127.0.0.1:{port}/metrics") }
+    }
+
+    /// The configuration of an instance, and `more`.
+    pub(crate) fn config(&self, instance: &str, more: &str) -> String {
+        format!(
             "[kafka]\nbootstrap_servers = \"{}\"\n\
              [topics]\nprefix = \"{}\"\nexposures = \"{}\"\n\
              [input]\ntopic = \"{}\"\nstart = \"earliest\"\n\
              [keys]\ndirectory = \"{}\"\n\
-             [instance]\nid = \"{instance}\"\ntransactional_prefix = \"{}\"\ngroup_prefix = \"{}\"\n\
-             [http]\nlisten = \"127.0.0.1:{port}\"\n{more}",
+             [instance]\nid = \"{instance}\"\ntransactional_prefix = \"{}\"\ngroup_prefix = \"{}\"\n{more}",
             self.kafka.bootstrap(),
             self.kafka.name(""),
             self.stage.exposures,
@@ -135,10 +147,14 @@ impl Deployment<'_> {
             self.stage.files.path().join("keys").display(),
             self.kafka.name("tx"),
             self.kafka.name("group"),
-        );
-        let binary = binary.to_str().expect("a path in UTF-8");
-        let program = Program::other(binary, &["run", "--lines", lines]).config(&config).start();
-        Instance { program, metrics: format!("http://127.0.0.1:{port}/metrics") }
+        )
+    }
+
+    /// A file beside the keys.
+    pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.stage.files.path().join(name);
+        std::fs::write(&path, text).expect("writable");
+        path
     }
 
     /// A rules file that alerts on every sighting.
@@ -155,11 +171,16 @@ impl Deployment<'_> {
 impl Instance {
     /// The value of a metric of one line; `None` while it does not answer.
     pub(crate) fn metric(&mut self, name: &str, line: &str) -> Option<u64> {
+        let body = self.all_metrics()?;
+        let wanted = format!("{name}{{line=\"{line}\"}} ");
+        body.lines().find_map(|row| row.strip_prefix(&wanted)?.parse::<f64>().ok()).map(|value| value as u64)
+    }
+
+    /// All metrics as text; `None` while it does not answer.
+    pub(crate) fn all_metrics(&mut self) -> Option<String> {
         if let Some(ended) = self.program.poll_end() {
             panic!("cardwatch ended ({ended:?})\n{}", self.program.transcript());
         }
-        let (_, body) = get(&self.metrics)?;
-        let wanted = format!("{name}{{line=\"{line}\"}} ");
-        body.lines().find_map(|row| row.strip_prefix(&wanted)?.parse::<f64>().ok()).map(|value| value as u64)
+        get(&self.metrics).map(|(_, body)| body)
     }
 }

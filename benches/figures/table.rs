@@ -16,6 +16,8 @@ pub(crate) enum Target {
     AtMost(f64),
     /// It must be below this.
     Below(f64),
+    /// It must be this.
+    Exactly(f64),
     /// It is told, not held.
     None,
 }
@@ -26,6 +28,7 @@ impl Target {
             Target::AtLeast(bound) => format!(">= {bound}"),
             Target::AtMost(bound) => format!("<= {bound}"),
             Target::Below(bound) => format!("< {bound}"),
+            Target::Exactly(bound) => format!("= {}", number(bound)),
             Target::None => String::new(),
         }
     }
@@ -35,6 +38,7 @@ impl Target {
             Target::AtLeast(bound) => value >= bound,
             Target::AtMost(bound) => value <= bound,
             Target::Below(bound) => value < bound,
+            Target::Exactly(bound) => value == bound,
             Target::None => return "",
         };
         if held { "held" } else { "MISSED" }

@@ -115,10 +115,10 @@ pub(super) fn read<'a>(value: &'a [u8], tree: &Tree, slots: &mut [Slot<'a>]) -> 
     if value.len() > RECORD_BYTES_MAX {
         return Err(DeadReason::TooLarge);
     }
-    let text = std::str::from_utf8(value).map_err(|_| DeadReason::NotUtf8)?;
-    if quick::read(text, &tree.root, slots).is_some() {
+    if quick::read(value, &tree.root, slots).is_some() {
         return Ok(());
     }
+    let text = std::str::from_utf8(value).map_err(|_| DeadReason::NotUtf8)?;
     slots.fill(Slot::Absent);
     read_any(text, tree, slots)
 }

@@ -197,8 +197,9 @@ section! {
         commit_interval: Duration = r#""1s""#, duration("10ms", "5s");
         /// The most records between two commits.
         commit_records: usize = "100000", whole(100..=1_000_000, "records");
-        /// How long a sighting may wait for others before the commit.
-        linger: Duration = r#""5ms""#, duration("0ms", "1s");
+        /// How long a sighting waits for others before the commit. What comes while a commit is under way shares the
+        /// next one anyhow.
+        linger: Duration = r#""0ms""#, duration("0ms", "1s");
     }
 }
 
@@ -213,8 +214,9 @@ section! {
         commit_interval: Duration = r#""100ms""#, duration("10ms", "5s");
         /// The most sightings between two commits.
         commit_records: usize = "1000", whole(10..=10_000, "sightings");
-        /// How long an alert may wait for others before the commit.
-        linger: Duration = r#""5ms""#, duration("0ms", "1s");
+        /// How long an alert waits for others before the commit. What comes while a commit is under way shares the
+        /// next one anyhow.
+        linger: Duration = r#""0ms""#, duration("0ms", "1s");
         /// How long restoring a partition's histories may make no progress before the line fails.
         restore_timeout: Duration = r#""180s""#, duration("10s", "1h");
     }

@@ -44,6 +44,14 @@ impl CardNumber {
     #[inline]
     pub fn parse(text: &[u8]) -> Result<CardNumber, CardNumberError> {
         let mut number = CardNumber { digits: [0; CARD_NUMBER_DIGITS_MAX], len: 0 };
+        // The usual text: digits alone. No early end, so that the compiler looks at many at once.
+        if (CARD_NUMBER_DIGITS_MIN..=CARD_NUMBER_DIGITS_MAX).contains(&text.len())
+            && text.iter().fold(true, |all, byte| all & byte.is_ascii_digit())
+        {
+            number.digits[..text.len()].copy_from_slice(text);
+            number.len = text.len() as u8;
+            return Ok(number);
+        }
         let mut len = 0usize;
         for &byte in text {
             match byte {
@@ -96,7 +104,8 @@ impl CardNumber {
 
 impl Drop for CardNumber {
     fn drop(&mut self) {
-        self.digits.zeroize();
+        // As a slice: an array would be wiped byte by byte.
+        self.digits[..].zeroize();
         self.len.zeroize();
     }
 }

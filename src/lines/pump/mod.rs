@@ -250,6 +250,8 @@ impl<L: Line> Pump<L> {
         self.line.begin_batch();
         let limit = self.aborts.limit();
         let mut failed = None;
+        // Records come in runs of one partition.
+        let mut current: Option<(i32, &mut Owned)> = None;
         for message in self.consumer.batch() {
             if let Some(code) = message.error() {
                 let next = self.owned.get(&message.partition()).map_or(message.offset(), |owned| owned.next);
@@ -259,7 +261,11 @@ impl<L: Line> Pump<L> {
                 }
                 continue;
             }
-            let Some(owned) = self.owned.get_mut(&message.partition()) else { continue };
+            let partition = message.partition();
+            if current.as_ref().is_none_or(|(known, _)| *known != partition) {
+                current = self.owned.get_mut(&partition).map(|owned| (partition, owned));
+            }
+            let Some((_, owned)) = &mut current else { continue };
             if !owned.flowing || message.offset() < owned.next {
                 continue;
             }
