@@ -10,6 +10,7 @@ pub mod client;
 pub mod native;
 
 pub mod consumer;
+mod deadline;
 pub mod group;
 pub mod outcome;
 pub mod producer;

@@ -230,6 +230,8 @@ pub(super) struct GroupMetadata {
 
 // SAFETY: an immutable value once made.
 unsafe impl Send for GroupMetadata {}
+// SAFETY: as above: it is only read.
+unsafe impl Sync for GroupMetadata {}
 
 impl GroupMetadata {
     /// As it is now. Never keep it: a rebalance changes the generation without telling this member.

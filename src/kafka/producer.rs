@@ -18,6 +18,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::client::{Cluster, Context, Notes, SOCKET_TIMEOUT_MS, TRANSACTION_TIMEOUT_MS};
 use super::consumer::GroupConsumer;
+use super::deadline;
 use super::native::{self, GroupMetadata, TransactionError};
 pub use super::outcome::{Outcome, Outgoing, Progress, SendError};
 use crate::clock::Clock;
@@ -28,6 +29,8 @@ use crate::stop::Stop;
 const LIFE: Duration = Duration::from_secs(24 * 3600);
 /// How long `init_transactions` may take: it waits for a predecessor's transaction to end.
 const INIT_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long offsets may be on their way: the cluster gives a transaction up after this time.
+const OFFSETS_TIMEOUT: Duration = Duration::from_millis(TRANSACTION_TIMEOUT_MS);
 /// How often a call that librdkafka declares retriable is tried again.
 const RETRIES_MAX: u32 = 10;
 
@@ -68,14 +71,14 @@ pub struct TransactionalProducer {
     id: String,
     line: &'static str,
     clock: Arc<dyn Clock>,
-    producer: BaseProducer<Deliveries>,
+    producer: Arc<BaseProducer<Deliveries>>,
     notes: Arc<Notes>,
     open: bool,
     opened: Instant,
     pending: usize,
     made: Instant,
     pause: Stop,
-    cached_group: Option<GroupMetadata>,
+    cached_group: Option<Arc<GroupMetadata>>,
 }
 
 impl std::fmt::Debug for TransactionalProducer {
@@ -273,30 +276,38 @@ impl TransactionalProducer {
 
     fn send_offsets(&mut self, consumer: &GroupConsumer, progress: &[Progress]) -> Result<(), Outcome> {
         let offsets = match to_list(consumer.topic(), progress) {
-            Ok(offsets) => offsets,
+            Ok(offsets) => Arc::new(offsets),
             Err(error) => return Err(self.abort(&error.to_string())),
         };
         for _ in 0..RETRIES_MAX {
             // Read live each time: a rebalance changes the generation without telling this member.
-            let live = consumer.group_metadata();
-            let group = if fault::broken("group-metadata-cached") {
-                if self.cached_group.is_none() {
-                    self.cached_group = live;
-                }
-                self.cached_group.as_ref()
-            } else {
-                live.as_ref()
-            };
+            let mut group = consumer.group_metadata().map(Arc::new);
+            if fault::broken("group-metadata-cached") {
+                group = self.cached_group.take().or(group);
+                self.cached_group.clone_from(&group);
+            }
             let Some(group) = group.filter(|group| group.generation() >= 0) else {
                 return Err(self.abort("not a member of the group at present"));
             };
-            match native::send_offsets(self.producer.client(), &offsets, group) {
-                Ok(()) => return Ok(()),
-                Err(error) if error.retriable => continue,
-                Err(error) => return Err(self.after_transaction(&error, "send offsets")),
+            let (producer, offsets) = (Arc::clone(&self.producer), Arc::clone(&offsets));
+            let send = move || native::send_offsets(producer.client(), &offsets, &group);
+            match deadline::call(OFFSETS_TIMEOUT, send) {
+                Some(Ok(())) => return Ok(()),
+                Some(Err(error)) if error.retriable => continue,
+                Some(Err(error)) => return Err(self.after_transaction(&error, "send offsets")),
+                None => return Err(self.left_behind()),
             }
         }
         Err(self.abort("offsets were not taken after several tries"))
+    }
+
+    /// The offsets are stuck in the client. Nobody has asked for the end of the transaction, so a new producer's
+    /// initialisation aborts it.
+    fn left_behind(&mut self) -> Outcome {
+        match self.unknown("sending offsets did not return") {
+            Outcome::Unknown(reason) => Outcome::Aborted { reason, by_record: false },
+            outcome => outcome,
+        }
     }
 
     fn end(&mut self) -> Outcome {
@@ -413,13 +424,13 @@ fn is_fenced(code: RDKafkaErrorCode) -> bool {
     )
 }
 
-fn make(cluster: &Cluster, id: &str) -> Result<(BaseProducer<Deliveries>, Arc<Notes>), KafkaError> {
+fn make(cluster: &Cluster, id: &str) -> Result<(Arc<BaseProducer<Deliveries>>, Arc<Notes>), KafkaError> {
     let context = Context::default();
     let notes = Arc::clone(&context.notes);
     let producer: BaseProducer<Deliveries> =
         cluster.producer(id).create_with_context(Deliveries { base: context })?;
     producer.init_transactions(INIT_TIMEOUT)?;
-    Ok((producer, notes))
+    Ok((Arc::new(producer), notes))
 }
 
 pub(super) fn to_base<'a>(record: &Outgoing<'a>) -> BaseRecord<'a, [u8], [u8], ()> {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::start::{Start, Stopped};
+use super::start::{Start, Stopped, until_answered};
 use crate::clock::Clock;
 use crate::domain::card::Fingerprint;
 use crate::fault;
@@ -96,11 +96,12 @@ impl Restorer {
 
     fn restore(&self, start: &Start) -> Result<Memory, Stopped> {
         let partition = start.partition;
-        let marks = if fault::broken("restore-to-stable-offset") {
-            self.probe.stable_watermarks(&self.topic, partition)?
-        } else {
-            self.probe.watermarks(&self.topic, partition)?
+        let ask = || match fault::broken("restore-to-stable-offset") {
+            true => self.probe.stable_watermarks(&self.topic, partition),
+            false => self.probe.watermarks(&self.topic, partition),
         };
+        let what = format!("watermarks of {}/{partition}", self.topic);
+        let marks = until_answered(&*self.clock, &self.stop, &what, ask)?;
         fault::point("score", "in-restore");
         let memory = if marks.high > marks.low {
             self.read(partition, marks.low, marks.high)?

@@ -115,6 +115,7 @@ impl Line for Sight {
         let held = Held { since: self.clock.instant(), frontier: start.mark.frontier.unwrap_or(i64::MIN) };
         self.state.held.insert(start.partition, held);
         self.state.marks.insert(start.partition, start.mark.clone());
+        fault::point("sight", "in-restore");
         Ok(())
     }
 

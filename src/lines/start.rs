@@ -12,6 +12,7 @@ use rdkafka::error::KafkaError;
 use super::audit::{Audit, Deed};
 use super::mark::{Gap, Mark};
 use crate::backoff::Backoff;
+use crate::clock::{Clock, SystemClock};
 use crate::domain::audit::{Act, LostRange};
 use crate::domain::time::Timestamp;
 use crate::kafka::consumer::{Committed, Lookup};
@@ -20,8 +21,8 @@ use crate::kafka::probe::{AskError, Probe, Watermarks};
 use crate::kafka::producer::Progress;
 use crate::stop::{Stop, exit};
 
-/// How long a predecessor's transaction may hold the answer back before this is a failure. Well above
-/// the transaction time-out plus the coordinator's clean-up interval.
+/// How long a predecessor's transaction, or a broker that went, may hold an answer back before this is a
+/// failure. Well above the transaction time-out plus the coordinator's clean-up interval.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What to do where the cluster does not answer.
@@ -141,7 +142,9 @@ impl Starts {
         let first = self.first_of(&committed)?;
         let mut starts = Vec::with_capacity(committed.len());
         for (partition, committed) in committed {
-            let marks = self.probe.watermarks(&self.topic, partition)?;
+            let what = format!("watermarks of {}/{partition}", self.topic);
+            let ask = || self.probe.watermarks(&self.topic, partition);
+            let marks = until_answered(&SystemClock, &self.stop, &what, ask)?;
             starts.push(self.start(partition, committed, marks, first, topic_id.as_deref())?);
         }
         Ok(starts)
@@ -328,25 +331,36 @@ pub(super) fn patiently<T>(
     stop: &Stop,
     topic: &str,
     group: &str,
-    mut ask: impl FnMut() -> Result<T, KafkaError>,
+    ask: impl FnMut() -> Result<T, KafkaError>,
 ) -> Result<T, Stopped> {
+    let what = format!("committed offsets of group {group} on {topic}");
+    until_answered(&SystemClock, stop, &what, ask).map_err(|error| {
+        Stopped::new(
+            exit::UNAVAILABLE,
+            format!("group {group} does not tell its offsets of {topic}: {error}; {CLUSTER}"),
+        )
+    })
+}
+
+/// Asks for `what` until there is an answer, as long as a cluster in motion may take for one.
+///
+/// # Errors
+/// The last one, when there was no answer in all that time or `stop` is asked.
+pub(super) fn until_answered<T, E: std::fmt::Display>(
+    clock: &dyn Clock,
+    stop: &Stop,
+    what: &str,
+    mut ask: impl FnMut() -> Result<T, E>,
+) -> Result<T, E> {
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
-    let mut waited = Duration::ZERO;
+    let started = clock.instant();
     loop {
         match ask() {
-            Ok(committed) => return Ok(committed),
-            Err(error) if waited < PATIENCE && !stop.is_asked() => {
-                tracing::info!(topic, group, %error, "committed offsets are held back, asking again");
-                let wait = backoff.next_wait();
-                waited += wait;
-                stop.wait(wait);
+            Err(error) if clock.instant() - started < PATIENCE && !stop.is_asked() => {
+                tracing::info!(what, %error, "no answer yet, asking again");
+                stop.wait(backoff.next_wait());
             }
-            Err(error) => {
-                return Err(Stopped::new(
-                    exit::UNAVAILABLE,
-                    format!("group {group} does not tell its offsets of {topic}: {error}; {CLUSTER}"),
-                ));
-            }
+            answer => return answer,
         }
     }
 }
@@ -362,5 +376,38 @@ pub(super) fn check_topic_id(topic: &str, pinned: Option<&str>, found: Option<&s
             ),
         )),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::stop::Reason;
+
+    /// Asks somebody who answers the n-th question, if at all, and lets `passes` pass at each.
+    fn asked(answers_at: u32, passes: Duration, stop: &Stop) -> (Result<u32, u32>, u32) {
+        let clock = ManualClock::at(Timestamp(0));
+        let mut questions = 0;
+        let answer = until_answered(&clock, stop, "something", || {
+            questions += 1;
+            let now = Timestamp(clock.now().millis() + i64::try_from(passes.as_millis()).unwrap());
+            clock.set(now);
+            if questions == answers_at { Ok(questions) } else { Err(questions) }
+        });
+        (answer, questions)
+    }
+
+    #[test]
+    fn a_cluster_in_motion_is_asked_again_and_not_for_ever() {
+        assert_eq!(asked(3, Duration::from_secs(1), &Stop::new()), (Ok(3), 3));
+        assert_eq!(asked(9, PATIENCE / 2, &Stop::new()), (Err(2), 2));
+    }
+
+    #[test]
+    fn whoever_is_to_stop_asks_no_more() {
+        let stop = Stop::new();
+        stop.ask(Reason::Asked);
+        assert_eq!(asked(2, Duration::ZERO, &stop), (Err(1), 1));
     }
 }

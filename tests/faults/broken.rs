@@ -1,7 +1,7 @@
 use crate::support::check::{Input, Rule, Violation, assert_none, compare_alerts, violations};
 use crate::support::program::{Ended, Program};
-use crate::support::{Deployment, Outgoing, Revision, shared_kafka, wait};
-use crate::{PATIENCE, turn};
+use crate::support::{Deployment, Outgoing, Revision, shared_cluster, wait};
+use crate::{PATIENCE, beside_others};
 
 /// Short, so that nobody waits ten seconds for a process that was killed.
 const SESSION: &str = "session:3000";
@@ -17,7 +17,7 @@ struct Scene {
 impl Scene {
     /// `None` where no broker can run. `broken` names the variant, or nothing for a sound build.
     fn new(area: &str, broken: Option<&str>) -> Option<Scene> {
-        let deployment = Deployment::new(shared_kafka(area)?, 2, 2);
+        let deployment = Deployment::new(shared_cluster()?.kafka(area), 2, 2);
         let broken = broken.map(|name| format!(";break:{name}")).unwrap_or_default();
         Some(Scene {
             deployment,
@@ -101,7 +101,7 @@ fn stopped_behind_the_offsets(broken: Option<&str>) -> Option<Vec<Violation>> {
 
 #[test]
 fn offsets_outside_the_transaction_are_caught() {
-    let _turn = turn();
+    let _turn = beside_others();
     let Some(found) = stopped_behind_the_offsets(None) else { return };
     assert_none(&found);
     let found = stopped_behind_the_offsets(Some("offsets-outside-transaction")).unwrap();
@@ -122,7 +122,7 @@ fn aborted_by_the_cluster(broken: Option<&str>) -> Option<Vec<Violation>> {
 
 #[test]
 fn a_merge_before_the_commit_is_caught() {
-    let _turn = turn();
+    let _turn = beside_others();
     let Some(found) = aborted_by_the_cluster(None) else { return };
     assert_none(&found);
     let found = aborted_by_the_cluster(Some("merge-before-commit")).unwrap();
@@ -164,7 +164,7 @@ fn restored_behind_an_open_transaction(broken: Option<&str>) -> Option<Result<Ve
 /// partition flows, catches it first. So that is what must happen.
 #[test]
 fn a_restore_to_the_stable_offset_is_caught() {
-    let _turn = turn();
+    let _turn = beside_others();
     let Some(found) = restored_behind_an_open_transaction(None) else { return };
     assert_none(&found.unwrap());
     let mut program =
@@ -205,7 +205,7 @@ fn count(program: &Program, wanted: impl Fn(&String) -> bool) -> usize {
 /// committed again either, and that is what must be seen.
 #[test]
 fn cached_group_metadata_is_caught() {
-    let _turn = turn();
+    let _turn = beside_others();
     let Some(found) = joined_by_another(None) else { return };
     assert_none(&found.unwrap());
     assert!(joined_by_another(Some("group-metadata-cached")).unwrap().is_err());
@@ -238,7 +238,7 @@ fn started_while_the_list_is_hidden(broken: Option<&str>) -> Option<Vec<Violatio
 
 #[test]
 fn a_frontier_not_awaited_is_caught() {
-    let _turn = turn();
+    let _turn = beside_others();
     let Some(found) = started_while_the_list_is_hidden(None) else { return };
     assert_none(&found);
     let found = started_while_the_list_is_hidden(Some("frontier-not-awaited")).unwrap();
@@ -270,7 +270,7 @@ fn used_before_the_revision_is_finished(broken: Option<&str>) -> Option<Vec<Viol
 
 #[test]
 fn a_revision_visible_in_part_is_caught() {
-    let _turn = turn();
+    let _turn = beside_others();
     let Some(found) = used_before_the_revision_is_finished(None) else { return };
     assert_none(&found);
     let found = used_before_the_revision_is_finished(Some("revision-visible-in-part")).unwrap();

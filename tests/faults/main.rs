@@ -2,7 +2,7 @@
 //! moments, members that come and go, a broker that restarts, lists that change under load. And the other
 //! way round: builds broken on purpose, each of which the same checker must catch.
 //!
-//! The tests take turns: each wants the machine's few cores for itself, and so do its deadlines.
+//! Tests under load take turns: each wants the machine's few cores for itself, and so do its deadlines.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 #![allow(clippy::print_stdout, reason = "timings are told to whoever runs this with --nocapture")]
@@ -13,7 +13,7 @@ mod support;
 /// Broken builds, and that they are caught.
 mod broken;
 
-/// A broker that goes away and comes back.
+/// Brokers that go away and come back.
 mod restart;
 
 /// Everything at once, for a minute and more.
@@ -22,20 +22,23 @@ mod storm;
 /// How long it takes until another process has taken over from one that was killed.
 mod takeover;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+/// A load that goes on whatever happens, somebody who reads along, and the judgement of all of it.
+mod under_load;
+
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 /// How long anything may take that takes seconds on a quiet machine.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
-/// One test at a time.
-fn turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+static TURN: RwLock<()> = RwLock::new(());
+
+/// For a test that wants machine and brokers for itself.
+fn alone() -> RwLockWriteGuard<'static, ()> {
+    TURN.write().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether to run what is not reliable yet on a lone broker: after a restart the group's offsets were at times
-/// held back for minutes by a transaction that had ended. CHANGELOG.md lists it as open.
-fn long_run() -> bool {
-    support::environment("CARDWATCH_LONG").is_some()
+/// For a test that mostly waits: others like it may run at the same time.
+fn beside_others() -> RwLockReadGuard<'static, ()> {
+    TURN.read().unwrap_or_else(PoisonError::into_inner)
 }

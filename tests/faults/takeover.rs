@@ -3,8 +3,8 @@ use std::time::Duration;
 use crate::support::chaos::STOPPING;
 use crate::support::check::{assert_none, compare_alerts, violations};
 use crate::support::program::{Ended, Program};
-use crate::support::{Deployment, Revision, shared_kafka, wait};
-use crate::{PATIENCE, turn};
+use crate::support::{Deployment, Revision, shared_cluster, wait};
+use crate::{PATIENCE, alone};
 
 /// What the README promises.
 const PROMISE: Duration = Duration::from_secs(25);
@@ -15,11 +15,11 @@ fn flowing(program: &Program) -> usize {
 
 #[test]
 fn another_takes_over_from_one_that_never_comes_back() {
-    let _turn = turn();
-    let Some(kafka) = shared_kafka("takeover") else { return };
+    let _turn = alone();
+    let Some(cluster) = shared_cluster() else { return };
     // The time-outs are the real ones here, and the one that ends has a transaction open, its offsets in
     // it: what it wrote holds readers and offsets back until the cluster gives it up.
-    let deployment = Deployment::new(kafka, 4, 2);
+    let deployment = Deployment::new(cluster.kafka("takeover"), 4, 2);
     let revision = Revision::adding(0..10);
     deployment.import(&revision);
     let mut one = deployment.process("one", "sight,score", "").start();

@@ -1,4 +1,5 @@
-//! One Kafka broker: controller and broker in one JVM, on loopback, with its own data directory.
+//! A Kafka broker: controller and broker in one JVM, on loopback, with its own data directory. Alone, or one of
+//! the three of a [`super::cluster`].
 
 use std::fs::{self, File, OpenOptions};
 use std::net::TcpListener;
@@ -35,15 +36,39 @@ impl Default for BrokerOptions {
     }
 }
 
-impl BrokerOptions {
-    /// For a broker that is killed while transactions are open. Alone, it has partitions without a leader
-    /// for seconds after its start, and a transaction that it ends as timed out in that time loses its
-    /// markers for them ("likely deleted already and hence can be skipped" in its log): what was aborted
-    /// becomes visible with the next commit, and offsets are held back for ever. Its clean-up therefore runs
-    /// at the usual pace and not every second.
-    pub fn to_be_killed() -> BrokerOptions {
-        let pace = ("transaction.abort.timed.out.transaction.cleanup.interval.ms", "30000".to_owned());
-        BrokerOptions { properties: vec![pace], ..BrokerOptions::default() }
+/// Which of a cluster's brokers one is, and where all of them listen.
+#[derive(Debug, Clone)]
+pub(super) struct Seat {
+    /// Which, from 0.
+    pub(super) number: usize,
+    /// Port and controller port of each.
+    pub(super) ports: Vec<[u16; 2]>,
+}
+
+impl Seat {
+    /// Ports nobody listens on at this moment for `brokers` brokers, seen by the first of them.
+    pub(super) fn free(brokers: usize) -> Seat {
+        // All are held until all are known, so they differ.
+        let listener = |_| TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+        let listeners: Vec<[TcpListener; 2]> = (0..brokers).map(|_| [0, 1].map(listener)).collect();
+        let port = |listener: &TcpListener| listener.local_addr().expect("a bound port").port();
+        Seat { number: 0, ports: listeners.iter().map(|[one, two]| [port(one), port(two)]).collect() }
+    }
+
+    /// The id of the broker, in Kafka's words.
+    fn node(&self) -> usize {
+        self.number + 1
+    }
+
+    /// How many of the brokers hold each record, and how many of those must have it before it counts.
+    fn replicas(&self) -> [usize; 2] {
+        let replicas = self.ports.len().min(3);
+        [replicas, replicas.div_ceil(2)]
+    }
+
+    fn voters(&self) -> String {
+        let one = |(node, [_, controller]): (usize, &[u16; 2])| format!("{node}@127.0.0.1:{controller}");
+        (1..).zip(&self.ports).map(one).collect::<Vec<_>>().join(",")
     }
 }
 
@@ -54,6 +79,8 @@ pub struct Broker {
     bootstrap: String,
     heap_mib: u32,
     class_path: String,
+    /// Compiled quickly rather than well: one of several, all of which boot on the same few cores.
+    quick: bool,
     child: Mutex<Option<Child>>,
 }
 
@@ -68,33 +95,30 @@ pub fn shared_kafka(area: &str) -> Option<Kafka> {
 /// A broker of one's own, to kill and restart. `None` where no broker can run.
 pub fn own_broker(name: &str, options: BrokerOptions) -> Option<Broker> {
     let jars = jars::jars()?;
-    sweep();
     // A free port may be taken by somebody else before the broker binds it.
     for _ in 0..3 {
-        let broker = Broker::prepare(jars, name, &options);
+        let broker = Broker::prepare(jars, name, &options, &Seat::free(1));
         broker.spawn();
         if broker.await_ready() {
             return Some(broker);
         }
-        let log = broker.log_text();
-        assert!(log.contains("Address already in use"), "the broker did not start:\n{}", tail(&log));
+        broker.assert_port_was_taken();
     }
     panic!("three times in a row the free ports were taken");
 }
 
 impl Broker {
-    fn prepare(jars: &Jars, name: &str, options: &BrokerOptions) -> Broker {
+    pub(super) fn prepare(jars: &Jars, name: &str, options: &BrokerOptions, seat: &Seat) -> Broker {
         static COUNT: AtomicU32 = AtomicU32::new(0);
+        sweep();
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR"))
             .join(format!("kafka-{}-{number}-{name}", std::process::id()));
         let data = directory.join("data");
         fs::create_dir_all(&data).expect("target/ is writable");
-        for entry in fs::read_dir(&jars.formatted).expect("formatted before").flatten() {
-            fs::copy(entry.path(), data.join(entry.file_name())).expect("target/ is writable");
-        }
-        let [port, controller_port] = free_ports();
-        let properties = properties(port, controller_port, &data, options);
+        jars.copy_formatted(&data, seat.node());
+        let [port, _] = seat.ports[seat.number];
+        let properties = properties(seat, &data, options);
         fs::write(directory.join("server.properties"), properties).expect("target/ is writable");
         fs::write(directory.join("log4j2.properties"), LOGGING).expect("target/ is writable");
         Broker {
@@ -102,6 +126,7 @@ impl Broker {
             bootstrap: format!("127.0.0.1:{port}"),
             heap_mib: options.heap_mib,
             class_path: jars.class_path.clone(),
+            quick: seat.ports.len() > 1,
             child: Mutex::new(None),
         }
     }
@@ -113,7 +138,7 @@ impl Broker {
 
     /// The broker as seen by one test, whose topics start with `area` and a number.
     pub fn kafka(&self, area: &str) -> Kafka {
-        Kafka::new(&self.bootstrap, &self.data(), area)
+        Kafka::new(&self.bootstrap, &self.data(), area, 1)
     }
 
     /// The directory that holds the segment files.
@@ -161,6 +186,7 @@ impl Broker {
         let spawned = Command::new("java")
             .arg(format!("-Xmx{}m", self.heap_mib))
             .arg("-XX:+UseSerialGC")
+            .args(self.quick.then_some("-XX:TieredStopAtLevel=1"))
             .arg(format!("-Dlog4j2.configurationFile={}/log4j2.properties", self.directory.display()))
             .args(["-cp", &self.class_path, "kafka.Kafka"])
             .arg(self.directory.join("server.properties"))
@@ -171,6 +197,13 @@ impl Broker {
             .expect("java starts");
         reaper::watch(&spawned);
         *child = Some(spawned);
+    }
+
+    /// For a broker that ended while starting: its port was taken by somebody else, or this is a failure.
+    #[track_caller]
+    pub(super) fn assert_port_was_taken(&self) {
+        let log = self.log_text();
+        assert!(log.contains("Address already in use"), "the broker did not start:\n{}", tail(&log));
     }
 
     /// Waits until metadata is answered and the broker has registered; false when the JVM ended instead.
@@ -187,7 +220,8 @@ impl Broker {
         })
     }
 
-    fn has_ended(&self) -> bool {
+    /// Whether the JVM is not running.
+    pub(super) fn has_ended(&self) -> bool {
         let mut slot = self.child();
         let Some(child) = slot.as_mut() else { return true };
         let ended = child.try_wait().expect("a child can be waited for").is_some();
@@ -250,35 +284,32 @@ fn sweep() {
     });
 }
 
-/// Two ports nobody listens on at this moment; both are held until both are known, so they differ.
-fn free_ports() -> [u16; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("loopback has a free port"));
-    listeners.map(|listener| listener.local_addr().expect("a bound port").port())
-}
-
-fn tail(log: &str) -> String {
+pub(super) fn tail(log: &str) -> String {
     let lines: Vec<&str> = log.lines().collect();
     lines[lines.len().saturating_sub(30)..].join("\n")
 }
 
 /// server.properties. What differs from a production broker differs for speed alone: no wait before the
 /// first rebalance, few internal partitions, time-outs and cleaning looked at every second.
-fn properties(port: u16, controller_port: u16, data: &Path, options: &BrokerOptions) -> String {
+fn properties(seat: &Seat, data: &Path, options: &BrokerOptions) -> String {
+    let [port, controller_port] = seat.ports[seat.number];
+    let [replicas, in_sync] = seat.replicas();
     let mut text = format!(
         "process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller_port}
+node.id={}
+controller.quorum.voters={}
 controller.listener.names=CONTROLLER
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
 advertised.listeners=PLAINTEXT://127.0.0.1:{port}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={}
 auto.create.topics.enable=false
-default.replication.factor=1
-offsets.topic.replication.factor=1
+default.replication.factor={replicas}
+min.insync.replicas={in_sync}
+offsets.topic.replication.factor={replicas}
 offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
+transaction.state.log.replication.factor={replicas}
+transaction.state.log.min.isr={in_sync}
 transaction.state.log.num.partitions=4
 transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
 group.initial.rebalance.delay.ms=0
@@ -291,6 +322,8 @@ log.cleaner.backoff.ms=500
 log.cleaner.dedupe.buffer.size=8388608
 log.segment.delete.delay.ms=100
 ",
+        seat.node(),
+        seat.voters(),
         data.display()
     );
     for (name, value) in &options.properties {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::deployment::Deployment;
 use super::program::{Ended, Invocation, Program, Signal};
 use super::wait;
 
@@ -110,6 +111,7 @@ impl Crew {
     #[track_caller]
     pub fn tend_until(&mut self, what: &str, within: Duration, mut done: impl FnMut(&mut Crew) -> bool) {
         let deadline = wait::now() + within;
+        let mut look = wait::now();
         while !done(self) {
             self.tend();
             assert!(
@@ -117,7 +119,8 @@ impl Crew {
                 "{what}: not within {within:?}, stopped so far: {:?}",
                 self.stopped
             );
-            wait::pause(Duration::from_millis(20));
+            wait::pause_after(look);
+            look = wait::now();
         }
     }
 
@@ -183,6 +186,15 @@ impl Crew {
             }
             wait::pause(Duration::from_millis(5));
         }
+    }
+
+    /// Tends until the deployment has nothing left to do, then has all drain and stop.
+    #[track_caller]
+    pub fn drain(&mut self, deployment: &Deployment, within: Duration) {
+        let through = |_: &mut Crew| deployment.sight_is_through() && deployment.score_is_through();
+        self.tend_until("everything is worked off", within, through);
+        let ends = self.dismiss(within);
+        assert!(ends.iter().all(|end| *end == Ended::Code(0)), "{ends:?}");
     }
 
     /// Asks all to drain and stop, and waits for them; their ends in order.

@@ -15,6 +15,27 @@ pub struct Jars {
     pub formatted: PathBuf,
 }
 
+impl Jars {
+    /// Fills `data` as if formatted for the node `node`.
+    pub fn copy_formatted(&self, data: &Path, node: usize) {
+        for entry in fs::read_dir(&self.formatted).expect("formatted before").flatten() {
+            let to = data.join(entry.file_name());
+            if entry.file_name() != "meta.properties" {
+                fs::copy(entry.path(), to).expect("target/ is writable");
+                continue;
+            }
+            // The one file that differs by node: its id, and that of the directory.
+            let text = fs::read_to_string(entry.path()).expect("formatted before");
+            let line = |line: &str| match line.split_once('=') {
+                Some(("node.id", _)) => format!("node.id={node}\n"),
+                Some(("directory.id", _)) => format!("directory.id={node:02}FyZHdhdGNoLWRpcmVjdA\n"),
+                _ => format!("{line}\n"),
+            };
+            fs::write(to, text.lines().map(line).collect::<String>()).expect("target/ is writable");
+        }
+    }
+}
+
 /// The cluster id of every broker the tests start; a random 16 bytes in base64url.
 const CLUSTER: &str = "Y2FyZHdhdGNoLXRlc3RzMQ";
 

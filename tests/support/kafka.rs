@@ -33,6 +33,7 @@ pub struct Kafka {
     bootstrap: String,
     data: PathBuf,
     prefix: String,
+    replicas: i32,
     admin: Arc<AdminClient<DefaultClientContext>>,
 }
 
@@ -68,13 +69,14 @@ pub fn client(bootstrap: &str) -> ClientConfig {
 }
 
 impl Kafka {
-    pub(super) fn new(bootstrap: &str, data: &Path, area: &str) -> Kafka {
+    pub(super) fn new(bootstrap: &str, data: &Path, area: &str, replicas: i32) -> Kafka {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         Kafka {
             bootstrap: bootstrap.to_owned(),
             data: data.to_owned(),
             prefix: format!("{area}-{number}."),
+            replicas,
             admin: Arc::new(client(bootstrap).create().expect("an admin client")),
         }
     }
@@ -96,7 +98,7 @@ impl Kafka {
 
     /// Creates a topic and waits until its partitions have leaders.
     pub fn create(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) {
-        let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+        let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(self.replicas));
         for (name, value) in settings {
             new = new.set(name, value);
         }

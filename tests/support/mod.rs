@@ -24,6 +24,7 @@ pub mod wire;
 
 pub mod broker;
 pub mod chaos;
+pub mod cluster;
 pub mod deployment;
 pub mod kafka;
 pub mod observe;
@@ -33,6 +34,7 @@ pub mod schema;
 pub mod tool;
 
 pub use broker::{Broker, BrokerOptions, own_broker, shared_kafka};
+pub use cluster::{Cluster, shared_cluster};
 pub use deployment::{Deployment, Revision};
 pub use kafka::Kafka;
 pub use program::Program;

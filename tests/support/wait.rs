@@ -7,6 +7,8 @@ use cardwatch::stop::Stop;
 
 /// How long to wait between two looks at a condition.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
+/// How long at most after a look that took its time: what is waited for wants the machine too.
+const BETWEEN_LONG_LOOKS: Duration = Duration::from_millis(500);
 
 /// The monotonic clock.
 pub fn now() -> Instant {
@@ -22,14 +24,21 @@ pub fn pause(duration: Duration) {
 pub fn poll<T>(within: Duration, mut condition: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = now() + within;
     loop {
+        let look = now();
         if let Some(value) = condition() {
             return Some(value);
         }
         if now() >= deadline {
             return None;
         }
-        pause(BETWEEN_LOOKS);
+        pause_after(look);
     }
+}
+
+/// Waits before the next look at a condition; the last one began at `look`. Asking a broker may cost it more
+/// than what it is asked about.
+pub fn pause_after(look: Instant) {
+    pause((now() - look).clamp(BETWEEN_LOOKS, BETWEEN_LONG_LOOKS));
 }
 
 /// As [`poll`], and a panic that says what was waited for when the time is up.
