@@ -254,6 +254,7 @@ impl<L: Line> Pump<L> {
         let mut current: Option<(i32, &mut Owned)> = None;
         for message in self.consumer.batch() {
             if let Some(code) = message.error() {
+                current = None;
                 let next = self.owned.get(&message.partition()).map_or(message.offset(), |owned| owned.next);
                 if let Some(stopped) = record_error(&self.starts, next, &message, code) {
                     failed = Some(LineError::Stop(stopped));
