@@ -24,10 +24,10 @@
 //!
 //! In front of it stands a small pass of our own ([`quick`]) that only ever says yes: to an object without
 //! escapes, nothing mapped in arrays, nothing twice, which is what nearly every record is. Whatever it does not
-//! say yes to, faults included, goes the way of serde_json. It takes 218 ns where the walk takes 266 (3,030
-//! instructions against 5,060 by callgrind), and a property holds the two against each other both ways.
+//! say yes to, faults included, goes the way of serde_json. For a record of 245 bytes it takes 1,960 instructions by
+//! callgrind; for one of 236 the walk takes 5,060. A property holds the two against each other both ways.
 //!
-//! What serde_json leaves to us: UTF-8 (checked first, over the whole value), depth (below), members occurring
+//! What serde_json leaves to us: UTF-8 (checked before it, over the whole value), depth (below), members occurring
 //! twice (below). What it accepts and we let pass: a lone surrogate escape in a value nobody reads, and numbers
 //! too large for a float; both are grammatical (RFC 8259 sections 6 and 8.2). A lone surrogate in a member's
 //! *name* on the way to a mapped value is `not_json`.
