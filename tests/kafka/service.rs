@@ -30,10 +30,9 @@ fn a_hangup_brings_new_rules_and_a_wrong_file_leaves_the_old_in_force() {
         deployment.send([transaction(sent, &card_number(0))]);
         sent += 1;
         let alerts = deployment.await_records("alerts", sent);
-        let newest = alerts
-            .iter()
-            .map(|alert| alert.json())
-            .find(|alert| alert["transaction"]["id"] == Value::from(format!("t{}", sent - 1)));
+        let id = format!("t{}", sent - 1);
+        let newest =
+            alerts.iter().map(|alert| alert.json()).find(|alert| alert["transaction"]["id"] == id.as_str());
         assert_eq!(rules_of(&newest.unwrap()), [rule]);
     };
     judged_by("first");
