@@ -24,7 +24,7 @@ pub struct JudgeSettings {
 
 impl Default for JudgeSettings {
     fn default() -> JudgeSettings {
-        JudgeSettings { min_uses: 5, threshold: None, live_for_ms: 24 * 3_600_000 }
+        JudgeSettings { min_uses: 5, threshold: None, live_for_ms: 3_600_000 }
     }
 }
 

@@ -156,3 +156,40 @@ fn a_key_that_others_may_read_or_that_was_changed_is_refused() {
     std::fs::write(&key, text.chars().rev().collect::<String>().trim_start()).unwrap();
     says(&run(fingerprint(&config, &["-"]).input(numbers), 78), &["holds another key"]);
 }
+
+#[test]
+fn a_token_is_made_once_in_a_file_of_its_own_and_checked_before_it_is_used() {
+    let (home, config) = keys();
+    let file = home.path().join("desk.token").display().to_string();
+    let audit = home.path().join("audit.jsonl").display().to_string();
+    let config = format!("{config}[audit]\nfile = \"{audit}\"\n");
+    let new =
+        || Program::with(&["token", "new", "desk", "--role", "decide", "--file", &file]).config(&config);
+    let made = run(new(), 0);
+    says(
+        &made,
+        &["[[http.tokens]]", "role = \"decide\"", "Authorization: Bearer", "in the audit file alone"],
+    );
+    let secret = std::fs::read_to_string(&file).unwrap();
+    assert!(!made.transcript().contains(secret.trim()), "the token is shown");
+    says(&run(new(), 78), &["desk.token", "cannot make"]);
+    run(Program::with(&["token", "new", "Desk", "--role", "decide"]), 64);
+    run(Program::with(&["token", "new", "desk", "--role", "king"]), 64);
+    let listed = run(Program::with(&["audit", "list", "--file", &audit]).config(&config), 0);
+    says(&listed, &["token_change", "token/desk", "intent", "done", "failed"]);
+
+    let check = |token: &str| {
+        let tokens = format!("[[http.tokens]]\nname = \"desk\"\nrole = \"decide\"\nfile = \"{token}\"\n");
+        Program::with(&["check"]).config(&(config.clone() + &tokens))
+    };
+    run(check(&file), 0);
+    says(&run(check("nowhere"), 78), &["http.tokens desk", "cannot read nowhere"]);
+    let weak = home.path().join("weak").display().to_string();
+    std::fs::write(&weak, "hunter2\n").unwrap();
+    std::fs::set_permissions(&weak, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    says(&run(check(&weak), 78), &["token desk is too easy to guess", "cardwatch token new"]);
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o604)).unwrap();
+    let refused = run(check(&file), 78);
+    says(&refused, &["desk.token", "0604", "chmod 600"]);
+    assert!(!refused.transcript().contains(secret.trim()), "the token is shown");
+}

@@ -216,7 +216,7 @@ mod tests {
         }
         assert_eq!(
             sentence(&record),
-            "2026-04-01T12:00:00Z skip topic/transactions/3 done by token desk (\"Anna\")"
+            "2026-04-01T12:00:00.000Z skip topic/transactions/3 done by token desk (\"Anna\")"
         );
     }
 }

@@ -243,8 +243,9 @@ section! {
     pub struct Alerts = "alerts" {
         /// The score from which a sighting is an alert, in place of the threshold of the rules.
         threshold: Option<u32> = r#""""# example "50", optional(whole(1..=1_000, "points"));
-        /// The age up to which a sighting's alert is "live"; beyond it, it is "late".
-        live_for: Duration = r#""24h""#, duration("1m", "90d");
+        /// The age of a transaction up to which an alert on it is "live"; beyond it, it is "late": the goods are
+        /// shipped, and what is left is to know. Look-backs are of neither kind.
+        live_for: Duration = r#""1h""#, duration("1m", "90d");
         /// The rules, in place of those built in.
         rules: Option<PathBuf> = r#""""# example r#""rules.toml""#, optional(path());
     }

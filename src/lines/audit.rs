@@ -202,14 +202,25 @@ impl Audit {
         };
         let record = self.draft(deed, Ending::Intent)?;
         self.to_file(&record)?;
-        let mut missed = None;
-        match needs {
-            Needs::Both => self.to_topic(&record, WITHIN)?,
-            Needs::File => missed = self.to_topic(&record, WITHIN_LOCALLY).err(),
+        let told = match needs {
+            Needs::Both => self.to_topic(&record, WITHIN),
+            Needs::File => self.to_topic(&record, WITHIN_LOCALLY),
             // Looked at before the work and not at its end.
-            Needs::Transaction => self.check_topic(WITHIN)?,
+            Needs::Transaction => self.check_topic(WITHIN),
+        };
+        match told {
+            Ok(()) => Ok(Begun { audit: self.clone(), record, needs, missed: None }),
+            Err(missed) if needs == Needs::File => {
+                Ok(Begun { audit: self.clone(), record, needs, missed: Some(missed) })
+            }
+            Err(stopped) => {
+                // It is not done, and the file can say so. What refuses it is the topic's failure.
+                let error = Some(bounded(&stopped.message));
+                let at = self.shared.places.clock.now();
+                let _ = self.to_file(&AuditRecord { outcome: Ending::Failed, error, at, ..record });
+                Err(stopped)
+            }
         }
-        Ok(Begun { audit: self.clone(), record, needs, missed })
     }
 
     fn draft(&self, deed: Deed, outcome: Ending) -> Result<AuditRecord, Stopped> {

@@ -32,7 +32,7 @@ fn topics_are_made_checked_and_missed() {
         .iter()
         .map(|row| row["state"].as_str().unwrap())
         .collect();
-    assert_eq!(states, ["as it must be"; 6]);
+    assert_eq!(states, ["as it must be"; 7]);
     deployment.ok(&["topics", "--create"]);
 
     // Wrong partition counts: histories lie by partition, and the list is one.
@@ -359,7 +359,7 @@ fn no_card_number_comes_out_anywhere() {
     }
     assert_eq!(program.terminate(DRAIN), Ended::Code(0));
     seen.extend(program.transcript().into_bytes());
-    for name in ["exposures", "sightings", "card-history", "alerts", "dead-letters"] {
+    for name in ["exposures", "sightings", "card-history", "alerts", "audit", "dead-letters"] {
         // Of open and aborted transactions too.
         for message in deployment.kafka.read(&deployment.topic(name), Isolation::Uncommitted) {
             seen.extend(message.key.unwrap_or_default());

@@ -95,13 +95,14 @@ impl Deployment {
             "[kafka]\nbootstrap_servers = \"{}\"\n[topics]\nprefix = \"{}\"\npartitions = 2\nreplication_factor = 1\n\
              [input]\ntopic = \"{}\"\nstart = \"earliest\"\n[keys]\ndirectory = \"{}\"\n[instance]\nid = \"one\"\n\
              transactional_prefix = \"{}\"\ngroup_prefix = \"{}\"\n[sight]\nworkers_max = 1\n[score]\nworkers_max = 1\n\
-             [http]\nlisten = \"127.0.0.1:{}\"\n",
+             [audit]\nfile = \"{}\"\n[http]\nlisten = \"127.0.0.1:{}\"\n",
             self.kafka.bootstrap(),
             self.kafka.prefix(),
             self.topic("transactions"),
             self.path(directory).display(),
             self.kafka.name("tx"),
             self.kafka.name("group"),
+            self.path("audit.jsonl").display(),
             self.http,
         )
     }

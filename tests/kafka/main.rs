@@ -14,7 +14,9 @@ mod harness;
 /// A deployment to run commands against.
 mod deployment;
 
+mod audit;
 mod commands;
 mod first_light;
 mod import;
 mod service;
+mod starts;
