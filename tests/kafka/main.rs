@@ -16,5 +16,7 @@ mod deployment;
 
 mod commands;
 mod first_light;
+mod houses;
 mod import;
+mod quarter;
 mod service;
