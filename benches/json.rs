@@ -17,7 +17,7 @@ const FLAT: &[u8] = br#"{"id":"tx-0000000","ts":"2018-01-01T00:00:00Z","card":"3
 const NESTED: &[u8] = br#"{ "id": "tx-0000000", "ts": "2018-01-01T00:00:00Z", "payment": { "method": "card", "card": { "number": "30324474562566", "expiry": "09/25" } }, "amount": "105.42", "currency": "USD", "merchant": { "id": "M0106", "name": "Kutch LLC" } }"#;
 
 fn mapping(card: &str) -> Mapping {
-    let spec = MappingSpec { card: card.to_owned(), ..MappingSpec::default() };
+    let spec = MappingSpec { card: vec![card.to_owned()], ..MappingSpec::default() };
     Mapping::new(&spec).expect("a sound mapping")
 }
 

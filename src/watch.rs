@@ -1,10 +1,11 @@
 //! The core of `sight`: a transaction and the set make a sighting.
 
-use crate::codec::card::CardField;
+use crate::codec::card::{CardField, Cards};
 use crate::codec::cloudevents::{self, TRACEPARENT};
-use crate::codec::dead::{DeadReason, FIELD_CARD_KEY, Unreadable};
+use crate::codec::dead::{DeadReason, FIELD_CARD, FIELD_CARD_KEY, Unreadable};
 use crate::codec::mapping::Mapping;
-use crate::domain::card::{Fingerprint, KeyId};
+use crate::codec::transaction::Decoded;
+use crate::domain::card::{CardKind, Fingerprint};
 use crate::domain::expiry::ExpiryDate;
 use crate::domain::position::Record;
 use crate::domain::sighting::{OtherFingerprint, SIGHTING_SCHEMA, SeenBy, SeenCard, Sighting};
@@ -40,18 +41,33 @@ pub struct Found {
 pub struct Watch {
     mapping: Mapping,
     fingerprinter: Fingerprinter,
-    namespace: Namespace,
     version: String,
 }
 
 /// A card's fingerprints, each with the index of its key; the one to be known by comes first.
 type Prints = Vec<(usize, Fingerprint)>;
 
+/// What is known of a record's card, exposed or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recognised {
+    /// The fingerprint it would be known by.
+    pub fingerprint: Fingerprint,
+    /// Whether it is on the list.
+    pub exposed: bool,
+}
+
+/// A card field that is on the list.
+struct Match {
+    kind: CardKind,
+    prints: Prints,
+    hits: Vec<Hit>,
+}
+
 impl Watch {
     /// A watch that reads records by `mapping` and makes fingerprints under every key of `fingerprinter`.
     /// `version` is the program's.
     pub fn new(mapping: Mapping, fingerprinter: Fingerprinter, version: &str) -> Watch {
-        Watch { mapping, fingerprinter, namespace: Namespace::default(), version: version.to_owned() }
+        Watch { mapping, fingerprinter, version: version.to_owned() }
     }
 
     /// Looks at one record under one view of the list. `headers` gives the record's headers, and is asked
@@ -66,6 +82,9 @@ impl Watch {
         headers: impl FnOnce() -> Vec<(&'a str, Option<&'a [u8]>)>,
     ) -> Seen {
         let Some(value) = record.value else { return Seen::Tombstone };
+        if !self.mapping.has_one_card() {
+            return self.look_at_all(view, record, value, now, headers);
+        }
         let card = match self.mapping.scan(value) {
             Ok(card) => card,
             Err(unreadable) => return Seen::Unreadable(unreadable),
@@ -73,15 +92,87 @@ impl Watch {
         match self.hits(view, &card) {
             Ok(None) => Seen::Miss,
             Ok(Some((prints, hits))) => {
-                let traceparent = headers()
-                    .into_iter()
-                    .find(|(name, _)| *name == TRACEPARENT)
-                    .and_then(|(_, header)| cloudevents::traceparent(header?, &card).map(str::to_owned));
-                let sighting = self.sighting(view, record, value, now, &card, &prints, hits);
-                Seen::Sighting(Box::new(Found { sighting, traceparent }))
+                let matches = vec![Match { kind: card.kind(), prints, hits }];
+                self.found(view, record, value, now, (&[&card], matches, &[]), headers())
             }
             Err(unreadable) => Seen::Unreadable(unreadable),
         }
+    }
+
+    /// As [`Watch::look`] where the card may be in several fields: any that matches makes the one sighting. A
+    /// field that does not read makes a dead letter only where no other matches, because then nobody knows.
+    fn look_at_all<'a>(
+        &self,
+        view: &View,
+        record: &Record<'a>,
+        value: &'a [u8],
+        now: Timestamp,
+        headers: impl FnOnce() -> Vec<(&'a str, Option<&'a [u8]>)>,
+    ) -> Seen {
+        let cards = match self.mapping.scan_all(value) {
+            Ok(cards) => cards,
+            Err(unreadable) => return Seen::Unreadable(unreadable),
+        };
+        let (matches, unreadable) = self.matches(view, &cards);
+        match (matches.is_empty(), unreadable.first()) {
+            (true, None) => Seen::Miss,
+            (true, Some(unreadable)) => Seen::Unreadable(*unreadable),
+            (false, _) => {
+                let cards: Vec<&CardField<'_>> = cards.iter().collect();
+                self.found(view, record, value, now, (&cards, matches, &unreadable), headers())
+            }
+        }
+    }
+
+    /// The card fields that are on the list, and those that do not read.
+    fn matches(&self, view: &View, cards: &Cards<'_>) -> (Vec<Match>, Vec<Unreadable>) {
+        let mut unreadable: Vec<Unreadable> = cards.unreadable().collect();
+        let mut matches = Vec::new();
+        for card in cards.iter() {
+            match self.hits(view, card) {
+                Ok(None) => {}
+                Ok(Some((prints, hits))) => matches.push(Match { kind: card.kind(), prints, hits }),
+                Err(why) => unreadable.push(why),
+            }
+        }
+        (matches, unreadable)
+    }
+
+    #[cold]
+    fn found<'a>(
+        &self,
+        view: &View,
+        record: &Record<'a>,
+        value: &[u8],
+        now: Timestamp,
+        (cards, matches, unreadable): (&[&CardField<'_>], Vec<Match>, &[Unreadable]),
+        headers: Vec<(&'a str, Option<&'a [u8]>)>,
+    ) -> Seen {
+        let traceparent = headers
+            .into_iter()
+            .find(|(name, _)| *name == TRACEPARENT)
+            .and_then(|(_, header)| cloudevents::traceparent(header?, cards).map(str::to_owned));
+        let decoded = self.mapping.decode_beside(value, cards);
+        let mut sighting = self.sighting(view, record, now, decoded, matches);
+        sighting.unreadable.extend(unreadable.iter().map(|one| one.field.to_owned()));
+        Seen::Sighting(Box::new(Found { sighting, traceparent }))
+    }
+
+    /// The card of a record, whether it is exposed or not: by the first of its fields that is on the list, or the
+    /// first that reads.
+    ///
+    /// # Errors
+    /// Why no card field reads.
+    pub fn recognise(&self, view: &View, value: &[u8]) -> Result<Recognised, Unreadable> {
+        let cards = self.mapping.scan_all(value)?;
+        let (matches, unreadable) = self.matches(view, &cards);
+        if let Some(first) = matches.first() {
+            return Ok(Recognised { fingerprint: first.prints[0].1, exposed: true });
+        }
+        let why = unreadable.first().copied();
+        let why = why.unwrap_or(Unreadable { reason: DeadReason::CardMissing, field: FIELD_CARD });
+        let first = cards.iter().next().ok_or(why)?;
+        Ok(Recognised { fingerprint: fingerprint_of(&self.fingerprinter, 0, first)?, exposed: false })
     }
 
     /// When a transaction happened, as far as its record tells. Decodes the whole record: not for the
@@ -106,26 +197,15 @@ impl Watch {
         }
         let mut hits = Vec::new();
         for index in 0..self.fingerprinter.key_count() {
-            hits.extend(view.lookup(index, &self.print(index, card)?));
+            hits.extend(view.lookup(index, &fingerprint_of(&self.fingerprinter, index, card)?));
         }
         if hits.is_empty() {
             return Ok(None);
         }
-        let prints: Result<Prints, Unreadable> =
-            (0..self.fingerprinter.key_count()).map(|index| Ok((index, self.print(index, card)?))).collect();
+        let prints: Result<Prints, Unreadable> = (0..self.fingerprinter.key_count())
+            .map(|index| Ok((index, fingerprint_of(&self.fingerprinter, index, card)?)))
+            .collect();
         Ok(Some((prints?, hits)))
-    }
-
-    #[inline]
-    fn print(&self, key_index: usize, card: &CardField<'_>) -> Result<Fingerprint, Unreadable> {
-        match card {
-            CardField::Number(number) => Ok(self.fingerprinter.of_number(key_index, number)),
-            CardField::Token(token) => {
-                let print = self.fingerprinter.of_token(key_index, &self.namespace, token.bytes());
-                print.map_err(|_| Unreadable { reason: DeadReason::CardTooLong, field: "card" })
-            }
-            CardField::Fingerprint { fingerprint, .. } => Ok(*fingerprint),
-        }
     }
 
     fn key_index(&self, name: &str) -> Result<usize, Unreadable> {
@@ -134,39 +214,41 @@ impl Watch {
             .ok_or(Unreadable { reason: DeadReason::KeyUnknown, field: FIELD_CARD_KEY })
     }
 
-    #[allow(clippy::too_many_arguments, reason = "everything that is known of one hit")]
     fn sighting(
         &self,
         view: &View,
         record: &Record<'_>,
-        value: &[u8],
         now: Timestamp,
-        card: &CardField<'_>,
-        prints: &Prints,
-        hits: Vec<Hit>,
+        decoded: Decoded,
+        matches: Vec<Match>,
     ) -> Sighting {
-        let decoded = self.mapping.decode(value, card);
-        let hit = merged(hits);
+        let prints: Vec<OtherFingerprint> = matches.iter().flat_map(|one| self.named(one)).collect();
+        let hit = merged(matches.into_iter().flat_map(|one| one.hits).collect());
         let mut transaction = decoded.transaction;
         transaction.expiry = compare(decoded.card_expiry, hit.expiry);
         let mut references = decoded.references;
         references.merge(&hit.references);
         let source = record.position();
-        let key_of = |index: usize| -> KeyId { self.fingerprinter.key_id(index).clone() };
-        let (primary, fingerprint) = prints[0];
-        let others = prints[1..].iter();
+        let first = prints[0].clone();
+        let mut others: Vec<OtherFingerprint> = Vec::new();
+        for print in prints {
+            // The number and the funding number of a plain card are the same.
+            let is_known =
+                |known: &OtherFingerprint| known.fingerprint == print.fingerprint && known.key == print.key;
+            if !is_known(&first) && !others.iter().any(is_known) {
+                others.push(print);
+            }
+        }
         Sighting {
             schema: SIGHTING_SCHEMA.to_owned(),
             id: source.derived_id("sgt"),
             seen_at: now,
             card: SeenCard {
-                fingerprint,
-                key: key_of(primary),
-                kind: card.kind(),
+                fingerprint: first.fingerprint,
+                key: first.key,
+                kind: first.kind,
                 references,
-                others: others
-                    .map(|&(index, fingerprint)| OtherFingerprint { fingerprint, key: key_of(index) })
-                    .collect(),
+                others,
             },
             incidents: hit.incidents,
             transaction,
@@ -176,6 +258,37 @@ impl Watch {
             judged_by: SeenBy { exposures: view.frontier(), version: self.version.clone() },
         }
     }
+
+    fn named(&self, one: &Match) -> impl Iterator<Item = OtherFingerprint> {
+        one.prints.iter().map(|&(index, fingerprint)| OtherFingerprint {
+            fingerprint,
+            key: self.fingerprinter.key_id(index).clone(),
+            kind: one.kind,
+        })
+    }
+}
+
+/// The fingerprint of a card field under the key of an index. A funding number is a card number: a list of numbers
+/// finds both. One made upstream is taken as it is.
+///
+/// # Errors
+/// When a token is longer than any is; not for one that came from a record.
+#[inline]
+pub fn fingerprint_of(
+    fingerprinter: &Fingerprinter,
+    key_index: usize,
+    card: &CardField<'_>,
+) -> Result<Fingerprint, Unreadable> {
+    let (namespace, token) = match card {
+        CardField::Number(number) | CardField::FundingNumber(number) => {
+            return Ok(fingerprinter.of_number(key_index, number));
+        }
+        CardField::Fingerprint { fingerprint, .. } => return Ok(*fingerprint),
+        CardField::Token(token) => (Namespace::TOKEN, token),
+        CardField::AccountReference(reference) => (Namespace::ACCOUNT_REFERENCE, reference),
+    };
+    let print = fingerprinter.of_token(key_index, &namespace, token.bytes());
+    print.map_err(|_| Unreadable { reason: DeadReason::CardTooLong, field: FIELD_CARD })
 }
 
 /// One hit out of those under several keys: incidents joined by id, the first known expiry.
@@ -204,3 +317,6 @@ fn compare(used: Option<ExpiryDate>, listed: Option<ExpiryDate>) -> Expiry {
         _ => Expiry::Unknown,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,6 @@
 
 pub mod audit;
 mod keys;
-pub mod mapping;
 pub mod plan;
 pub mod settings;
 pub mod tokens;

@@ -1,6 +1,5 @@
 //! From the settings to the plan.
 
-use super::mapping;
 use super::plan::{Crew, Names, Plan, TopicCheck};
 use crate::codec::dead_letter::Payload;
 use crate::codec::mapping::Mapping;
@@ -41,7 +40,7 @@ pub fn names(settings: &Settings) -> Names {
 /// # Errors
 /// Every mistake in it.
 pub fn mapping(settings: &Settings) -> Result<Mapping, Stopped> {
-    Mapping::new(&mapping::spec(settings)).map_err(|errors| {
+    Mapping::new(&settings.mapping_spec()).map_err(|errors| {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         Stopped::new(exit::CONFIG, format!("the mapping is wrong: {}", errors.join("; ")))
     })

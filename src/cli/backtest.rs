@@ -155,12 +155,13 @@ fn set_of_list(
 ) -> Result<Arc<ExposureSet>, Stopped> {
     let mut cards = HashMap::new();
     if let Some(source) = &command.list {
+        let namespace = Namespace::of(command.form.kind.into()).unwrap_or_default();
         for item in lists::open(source, &command.form)? {
             let ListItem::Entry(entry) = item.map_err(|error| lists::stopped(&error))? else { continue };
             let print = match &entry.card {
                 ListCard::Number(number) => fingerprinter.of_number(0, number),
                 ListCard::Token(token) => fingerprinter
-                    .of_token(0, &Namespace::default(), token.expose())
+                    .of_token(0, &namespace, token.expose())
                     .map_err(|error| Stopped::new(exit::DATA, error.to_string()))?,
                 ListCard::Fingerprint(..) => {
                     let message = "a backtest makes fingerprints with a key of its own; give a list of numbers or tokens";
@@ -187,7 +188,7 @@ fn set_of_all(
         let mut file = TransactionFile::open(path).map_err(|error| unread(&error))?;
         while let Some(line) = file.next_line().map_err(|error| unread(&error))? {
             if let LineText::Whole(text) = line.text
-                && let Ok(Some(print)) = card_of(mapping, fingerprinter, text)
+                && let Ok(print) = card_of(mapping, fingerprinter, text)
             {
                 cards.entry(print).or_default();
             }
@@ -212,7 +213,10 @@ fn nothing_sighted(settings: &Settings, read: &Read) -> Stopped {
         format!(
             "none of {} transactions is on an exposed card ({} could not be read, {} came before the list); \
              is the card at {} (input.card.field)?",
-            read.transactions, read.unreadable, read.before_the_list, settings.input.card.field
+            read.transactions,
+            read.unreadable,
+            read.before_the_list,
+            settings.input.card.field.join(" or ")
         ),
     )
 }

@@ -1,6 +1,10 @@
-//! `cardwatch check`: every mistake of the configuration at once, without touching the cluster.
+//! `cardwatch check`: every mistake of the configuration at once, without touching the cluster; and, when asked, how
+//! the reader's own records read.
 
-use super::args::Args;
+mod sample;
+
+use super::args::{Args, CheckArgs};
+use super::guard;
 use super::output::Output;
 use crate::app::{settings as build, tokens};
 use crate::config::{Line, Settings, environment};
@@ -9,7 +13,12 @@ use crate::lines::start::Stopped;
 use crate::report::table::{Cell, Table};
 use crate::stop::exit;
 
-pub(super) fn run(args: &Args, output: &Output) -> Result<(), Stopped> {
+pub(super) fn run(args: &Args, check: &CheckArgs, output: &Output) -> Result<(), Stopped> {
+    let wants_records = check.sample.is_some() || check.suggest;
+    if !wants_records && (check.from.is_some() || check.start.is_some()) {
+        let message = "--from and --start say where records are; add --sample N or --suggest";
+        return Err(Stopped::new(exit::USAGE, message));
+    }
     let settings = match Settings::load(args.config.as_deref(), environment()) {
         Ok(settings) => settings,
         Err(problems) => {
@@ -17,6 +26,11 @@ pub(super) fn run(args: &Args, output: &Output) -> Result<(), Stopped> {
             return report(output, &problems, &[]);
         }
     };
+    if check.suggest {
+        // What is there already may be anything: the mapping is what is looked for.
+        guard(args, &settings)?;
+        return sample::suggest(&settings, check, output);
+    }
     let mut problems = Vec::new();
     for part in [build::mapping(&settings).map(drop), build::judge(&settings).map(drop)] {
         if let Err(stopped) = part {
@@ -35,15 +49,25 @@ pub(super) fn run(args: &Args, output: &Output) -> Result<(), Stopped> {
             Err(error) => problems.push(format!("keys.directory: {error}")),
         }
     }
-    report(output, &problems, &remarks)
+    if check.sample.is_none() || !problems.is_empty() {
+        return report(output, &problems, &remarks);
+    }
+    guard(args, &settings)?;
+    output.say("the configuration is right");
+    remarks.iter().for_each(|text| output.say(&format!("remark: {text}")));
+    sample::run(&settings, check, output, findings(&problems, &remarks))
 }
 
-fn report(output: &Output, problems: &[String], remarks: &[String]) -> Result<(), Stopped> {
+fn findings(problems: &[String], remarks: &[String]) -> Table {
     let mut table = Table::new("findings", [("kind", "Kind"), ("text", "What and where")]);
     problems.iter().for_each(|text| table.row([Cell::from("mistake"), Cell::from(text.as_str())]));
     remarks.iter().for_each(|text| table.row([Cell::from("remark"), Cell::from(text.as_str())]));
+    table
+}
+
+fn report(output: &Output, problems: &[String], remarks: &[String]) -> Result<(), Stopped> {
     if output.is_json() {
-        output.tables(&[table]);
+        output.tables(&[findings(problems, remarks)]);
     } else {
         problems.iter().for_each(|text| output.say(text));
         remarks.iter().for_each(|text| output.say(&format!("remark: {text}")));

@@ -6,7 +6,7 @@ use crate::config::Settings;
 use crate::domain::card::{CardKind, Fingerprint, KeyId};
 use crate::exposure::fingerprint::{CheckValue, Fingerprinter, Keyring, Namespace};
 use crate::exposure::plan::CardName;
-use crate::files::input::Input;
+use crate::files::input::{FileError, Input};
 use crate::files::list::{Column, ListCard, ListError, ListReader, ListSpec};
 use crate::lines::start::Stopped;
 use crate::report::revision::Rejections;
@@ -20,12 +20,16 @@ pub(super) const SAMPLE: usize = 1_000;
 /// # Errors
 /// When it cannot be opened, or has not the columns that `form` names.
 pub(super) fn open(source: &Source, form: &ListArgs) -> Result<ListReader, Stopped> {
-    let input = match source {
+    let input = input(source).map_err(|error| stopped(&error.into()))?;
+    ListReader::new(input, &spec(form)).map_err(|error| stopped(&error))
+}
+
+/// Opens a file or standard input.
+pub(super) fn input(source: &Source) -> Result<Input, FileError> {
+    match source {
         Source::Stdin => Input::stdin(),
         Source::File(path) => Input::open(path),
-    };
-    let input = input.map_err(|error| stopped(&error.into()))?;
-    ListReader::new(input, &spec(form)).map_err(|error| stopped(&error))
+    }
 }
 
 /// A list that cannot be read, as an end of the command.
@@ -54,6 +58,7 @@ fn spec(form: &ListArgs) -> ListSpec {
 #[derive(Debug, Clone)]
 pub(super) struct Namer {
     keys: Option<(Keyring, Fingerprinter)>,
+    namespace: Namespace,
 }
 
 impl Namer {
@@ -62,15 +67,16 @@ impl Namer {
     /// # Errors
     /// When keys are needed and cannot be opened.
     pub(super) fn new(kind: CardKindArg, settings: &Settings) -> Result<Namer, Stopped> {
-        let keys = match CardKind::from(kind) {
+        let kind = CardKind::from(kind);
+        let keys = match kind {
             CardKind::Fingerprint => None,
-            CardKind::Number | CardKind::Token => {
+            _ => {
                 let keyring = keyring(settings)?;
                 let fingerprinter = Fingerprinter::new(&keyring);
                 Some((keyring, fingerprinter))
             }
         };
-        Ok(Namer { keys })
+        Ok(Namer { keys, namespace: Namespace::of(kind).unwrap_or_default() })
     }
 
     /// The keys, if any were opened.
@@ -92,21 +98,24 @@ impl Namer {
         let (_, fingerprinter) = self.keys.as_ref().ok_or_else(fault)?;
         let mut names = (0..fingerprinter.key_count()).map(|index| {
             let key = fingerprinter.key_id(index).clone();
-            Some(CardName { key, fingerprint: fingerprint(fingerprinter, index, card)? })
+            Some(CardName { key, fingerprint: self.fingerprint(fingerprinter, index, card)? })
         });
         let first = names.next().flatten().ok_or_else(fault)?;
         Ok((first, names.flatten().collect()))
     }
-}
 
-fn fingerprint(fingerprinter: &Fingerprinter, key_index: usize, card: &ListCard) -> Option<Fingerprint> {
-    match card {
-        ListCard::Number(number) => Some(fingerprinter.of_number(key_index, number)),
-        // The reader has looked at the length already.
-        ListCard::Token(token) => {
-            fingerprinter.of_token(key_index, &Namespace::default(), token.expose()).ok()
+    fn fingerprint(
+        &self,
+        fingerprinter: &Fingerprinter,
+        key_index: usize,
+        card: &ListCard,
+    ) -> Option<Fingerprint> {
+        match card {
+            ListCard::Number(number) => Some(fingerprinter.of_number(key_index, number)),
+            // The reader has looked at the length already.
+            ListCard::Token(token) => fingerprinter.of_token(key_index, &self.namespace, token.expose()).ok(),
+            ListCard::Fingerprint(fingerprint, _) => Some(*fingerprint),
         }
-        ListCard::Fingerprint(fingerprint, _) => Some(*fingerprint),
     }
 }
 

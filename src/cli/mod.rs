@@ -56,7 +56,7 @@ pub fn main() -> ExitCode {
 fn dispatch(args: Args, output: &Output) -> Result<(), Stopped> {
     match &args.command {
         Command::Run(run) => run::run(&args, run),
-        Command::Check(_) => check::run(&args, output),
+        Command::Check(check) => check::run(&args, check, output),
         Command::Key(command) => key::run(&args, command, output),
         Command::Token(command) => token::run(&args, command, output),
         Command::Demo(demo) => demo::run(&args, demo, output),

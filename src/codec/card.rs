@@ -12,12 +12,20 @@ use super::dead::{DeadReason, Unreadable};
 use super::json::{self, Slot};
 use super::mapping::{CARD_KEY_SLOT, CARD_SLOT, Mapping};
 
+mod several;
+
+pub use several::Cards;
+
 /// What the card field of a record holds. Lives for one event; shows nothing when debugged.
 pub enum CardField<'a> {
     /// A card number.
     Number(CardNumber),
+    /// The number behind a wallet's own.
+    FundingNumber(CardNumber),
     /// An opaque token.
     Token(Token<'a>),
+    /// A reference to the account.
+    AccountReference(Token<'a>),
     /// A fingerprint made upstream.
     Fingerprint {
         /// The fingerprint.
@@ -53,7 +61,9 @@ impl CardField<'_> {
     pub fn kind(&self) -> CardKind {
         match self {
             CardField::Number(_) => CardKind::Number,
+            CardField::FundingNumber(_) => CardKind::FundingNumber,
             CardField::Token(_) => CardKind::Token,
+            CardField::AccountReference(_) => CardKind::AccountReference,
             CardField::Fingerprint { .. } => CardKind::Fingerprint,
         }
     }
@@ -97,31 +107,44 @@ impl Mapping {
     /// Reads a record to its end and gives its card field.
     ///
     /// Nearly every record ends here: its card is on no list. Takes no memory of its own, unless the card's
-    /// text has escapes or values nobody reads are nested more than once.
+    /// text has escapes or values nobody reads are nested more than once. Where the card may be in several places
+    /// ([`Mapping::has_one_card`]) this looks at the first only; [`Mapping::scan_all`] looks at all.
     ///
     /// # Errors
     /// Why the card field cannot be read; the record is a dead letter.
     #[inline]
     pub fn scan<'a>(&self, value: &'a [u8]) -> Result<CardField<'a>, Unreadable> {
         let mut slots = [Slot::Absent; 2];
+        if !self.has_one_card {
+            return self.scan_first(value);
+        }
         json::read(value, &self.card_tree, &mut slots).map_err(DeadReason::of_value)?;
-        let text = scalar(slots[CARD_SLOT]).map_err(DeadReason::of_card)?;
-        match self.card_kind {
-            CardKind::Number => number(text).map(CardField::Number).map_err(DeadReason::of_card),
-            CardKind::Token => token(text).map(CardField::Token).map_err(DeadReason::of_card),
-            CardKind::Fingerprint => {
-                let Scalar::Text(text) = text else {
-                    return Err(DeadReason::CardNotAFingerprint.of_card());
-                };
-                let fingerprint =
-                    text.as_str().parse().map_err(|_| DeadReason::CardNotAFingerprint.of_card())?;
-                let key = if self.has_card_key {
-                    Some(key_name(slots[CARD_KEY_SLOT]).map_err(DeadReason::of_card_key)?)
-                } else {
-                    None
-                };
-                Ok(CardField::Fingerprint { fingerprint, key })
-            }
+        let key = if self.has_card_key { Some(slots[CARD_KEY_SLOT]) } else { None };
+        card(self.card_kind, slots[CARD_SLOT], key)
+    }
+}
+
+/// Reads a card field of a kind.
+#[inline]
+fn card<'a>(kind: CardKind, slot: Slot<'a>, key: Option<Slot<'a>>) -> Result<CardField<'a>, Unreadable> {
+    let text = scalar(slot).map_err(DeadReason::of_card)?;
+    match kind {
+        CardKind::Number => number(text).map(CardField::Number).map_err(DeadReason::of_card),
+        CardKind::FundingNumber => number(text).map(CardField::FundingNumber).map_err(DeadReason::of_card),
+        CardKind::Token => token(text).map(CardField::Token).map_err(DeadReason::of_card),
+        CardKind::AccountReference => {
+            token(text).map(CardField::AccountReference).map_err(DeadReason::of_card)
+        }
+        CardKind::Fingerprint => {
+            let Scalar::Text(text) = text else {
+                return Err(DeadReason::CardNotAFingerprint.of_card());
+            };
+            let fingerprint = text.as_str().parse().map_err(|_| DeadReason::CardNotAFingerprint.of_card())?;
+            let key = match key {
+                Some(slot) => Some(key_name(slot).map_err(DeadReason::of_card_key)?),
+                None => None,
+            };
+            Ok(CardField::Fingerprint { fingerprint, key })
         }
     }
 }

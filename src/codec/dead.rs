@@ -87,7 +87,8 @@ pub const FIELD_CARD_KEY: &str = "card_key";
 pub struct Unreadable {
     /// Why.
     pub reason: DeadReason,
-    /// Where: [`FIELD_VALUE`], [`FIELD_CARD`] or [`FIELD_CARD_KEY`].
+    /// Where: [`FIELD_VALUE`], [`FIELD_CARD`] or [`FIELD_CARD_KEY`]; of several card fields, those beside the first
+    /// by what they hold.
     pub field: &'static str,
 }
 

@@ -97,10 +97,21 @@ fn references() -> impl Strategy<Value = References> {
 }
 
 fn card() -> impl Strategy<Value = SeenCard> {
-    let other = (any::<[u8; 32]>(), key())
-        .prop_map(|(bytes, key)| OtherFingerprint { fingerprint: Fingerprint(bytes), key });
-    let kind = select(vec![CardKind::Number, CardKind::Token, CardKind::Fingerprint]);
-    (any::<[u8; 32]>(), key(), kind, references(), vec(other, 0..3)).prop_map(
+    let kind = || {
+        select(vec![
+            CardKind::Number,
+            CardKind::FundingNumber,
+            CardKind::Token,
+            CardKind::AccountReference,
+            CardKind::Fingerprint,
+        ])
+    };
+    let other = (any::<[u8; 32]>(), key(), kind()).prop_map(|(bytes, key, kind)| OtherFingerprint {
+        fingerprint: Fingerprint(bytes),
+        key,
+        kind,
+    });
+    (any::<[u8; 32]>(), key(), kind(), references(), vec(other, 0..3)).prop_map(
         |(bytes, key, kind, references, others)| SeenCard {
             fingerprint: Fingerprint(bytes),
             key,

@@ -101,6 +101,11 @@ impl Tree {
     pub(super) fn slots(&self) -> usize {
         self.slots
     }
+
+    /// The most members of one object that are looked for.
+    pub(super) fn widest(&self) -> usize {
+        self.root.widest()
+    }
 }
 
 /// Checks `value` to its last byte and fills `slots` (one for each of `tree`, all absent before).
@@ -193,6 +198,11 @@ impl<'a> Visitor<'a> for Members<'_, '_, 'a> {
 }
 
 impl Node {
+    fn widest(&self) -> usize {
+        let below = self.children.iter().map(|child| child.node.widest());
+        below.max().unwrap_or(0).max(self.children.len())
+    }
+
     /// Notes `text` where a pointer ends here, and looks below it for those that go on.
     fn take<'a>(&self, text: &'a str, slots: &mut [Slot<'a>]) {
         if let Some(slot) = self.slot {

@@ -6,6 +6,8 @@
 
 pub mod dead;
 
+pub mod codes;
+pub mod field;
 pub mod mapping;
 pub mod pointer;
 
@@ -14,6 +16,9 @@ mod json;
 pub mod card;
 pub mod transaction;
 mod withhold;
+
+pub mod sample;
+pub mod suggest;
 
 pub mod cloudevents;
 pub mod dead_letter;

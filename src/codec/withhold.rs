@@ -6,12 +6,14 @@ use super::card::CardField;
 
 impl CardField<'_> {
     /// Whether `text` contains this card: the number's digits in order, with anything but letters between
-    /// them, or the token's bytes. A fingerprint is no secret and is never withheld.
+    /// them, or the token's bytes. A fingerprint and an account reference lead to no number and are never withheld.
     pub fn appears_in(&self, text: &str) -> bool {
         match self {
-            CardField::Number(number) => contains_digits(text, number.digits()),
+            CardField::Number(number) | CardField::FundingNumber(number) => {
+                contains_digits(text, number.digits())
+            }
             CardField::Token(token) => memchr::memmem::find(text.as_bytes(), token.bytes()).is_some(),
-            CardField::Fingerprint { .. } => false,
+            CardField::AccountReference(_) | CardField::Fingerprint { .. } => false,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::reader::Reader;
 use super::{Payload, Settings};
-use crate::domain::card::CardKind;
+use crate::codec::mapping::{Entry, Mapping};
 
 /// Fills in the defaults that depend on other keys.
 pub(super) fn derive(settings: &mut Settings, reader: &mut Reader<'_>) {
@@ -39,7 +39,6 @@ pub(super) fn check(settings: &Settings, reader: &mut Reader<'_>) {
     workers(settings, reader);
     commits(settings, reader);
     topics(settings, reader);
-    card(settings, reader);
     mapping(settings, reader);
     http(settings, reader);
 }
@@ -105,45 +104,16 @@ fn topics(settings: &Settings, reader: &mut Reader<'_>) {
     }
 }
 
-fn card(settings: &Settings, reader: &mut Reader<'_>) {
-    let card = &settings.input.card;
-    if card.key_field.is_some() && card.kind != CardKind::Fingerprint {
-        let message = format!("has no meaning with input.card.kind = \"{}\"", card.kind.as_str());
-        reader.wrong("input.card.key_field", message, "\"\", or kind = \"fingerprint\"");
-    }
-    if card.key_field.as_ref() == Some(&card.field) {
-        reader.wrong("input.card.key_field", "is the card's own field", "where the id of the key is");
-    }
-}
-
+/// The mapping as a whole, each mistake at its key.
 fn mapping(settings: &Settings, reader: &mut Reader<'_>) {
-    let card = settings.input.card.field.as_str();
-    let fields = settings.mapping.fields().map(|(key, pointer)| (format!("mapping.{key}"), pointer));
-    let references = settings
-        .references
-        .0
-        .iter()
-        .map(|(name, pointer)| (format!("mapping.references.{name}"), pointer.as_str()));
-    let on_card: Vec<String> =
-        fields.chain(references).filter(|(_, pointer)| *pointer == card).map(|(key, _)| key).collect();
-    for key in on_card {
-        let message = "is the card's own field, which no output may repeat";
-        reader.wrong(&key, message, "another field, or \"\" for none");
-    }
-    for (amount_key, amount, currency_key, currency) in [
-        ("amount", &settings.mapping.amount, "currency", &settings.mapping.currency),
-        (
-            "billing_amount",
-            &settings.mapping.billing_amount,
-            "billing_currency",
-            &settings.mapping.billing_currency,
-        ),
-    ] {
-        if amount.is_some() && currency.is_none() {
-            let message = format!("is unmapped, and without it mapping.{amount_key} means nothing");
-            let advice = format!("where the currency is, or {amount_key} = \"\" as well");
-            reader.wrong(&format!("mapping.{currency_key}"), message, advice);
-        }
+    for error in Mapping::new(&settings.mapping_spec()).err().into_iter().flatten() {
+        let key = match &error.entry {
+            Entry::Card => "input.card.field".to_owned(),
+            Entry::CardKey => "input.card.key_field".to_owned(),
+            Entry::OtherCard(kind) => format!("input.card.{}", kind.as_str()),
+            entry => format!("mapping.{entry}"),
+        };
+        reader.wrong(&key, error.message, error.advice);
     }
 }
 

@@ -16,12 +16,13 @@ mod rows;
 mod section;
 mod sections;
 mod shape;
+mod source;
 mod tokens;
 
 use std::path::Path;
 
 pub use kafka::Properties;
-pub use mapping::{AmountUnit, MappingSettings, ReferencePointers, TimeFormat};
+pub use mapping::{MappingSettings, ReferencePointers};
 pub use problem::{Place, Problem, Problems};
 pub use reference::reference;
 pub use sections::{
@@ -30,6 +31,7 @@ pub use sections::{
 };
 pub use tokens::{HttpTokens, TOKEN_NAME_BYTES_MAX, TokenSettings};
 
+use crate::codec::mapping::MappingSpec;
 use crate::domain::card::CardKind;
 use reader::Reader;
 use section::Section;
@@ -184,12 +186,35 @@ impl Settings {
         })
     }
 
-    /// What a dead letter keeps: as set, or by what the card field holds.
+    /// What a dead letter keeps: as set, or by what the card fields hold.
     pub fn dead_letter_payload(&self) -> Payload {
         self.dead_letters.payload.unwrap_or(match self.input.card.kind {
-            CardKind::Token => Payload::Original,
-            CardKind::Number | CardKind::Fingerprint => Payload::Omit,
+            CardKind::Token | CardKind::AccountReference if self.input.card.funding_number.is_empty() => {
+                Payload::Original
+            }
+            _ => Payload::Omit,
         })
+    }
+
+    /// How records are read.
+    pub fn mapping_spec(&self) -> MappingSpec {
+        let card = &self.input.card;
+        let others = [
+            (CardKind::FundingNumber, &card.funding_number),
+            (CardKind::Token, &card.token),
+            (CardKind::AccountReference, &card.account_reference),
+        ];
+        MappingSpec {
+            card: card.field.clone(),
+            card_kind: card.kind,
+            card_key: card.key_field.clone(),
+            other_cards: (others.into_iter())
+                .filter(|(_, places)| !places.is_empty())
+                .map(|(kind, places)| (kind, places.clone()))
+                .collect(),
+            fields: self.mapping.fields().map(|(field, how)| (field, how.clone())).collect(),
+            references: self.references.0.clone(),
+        }
     }
 
     /// What is allowed and should be known, for `cardwatch check`: sentences that begin with the key.

@@ -10,6 +10,7 @@ use super::shape::{
     address, choice, choices, derived, duration, name_part, optional, path, pointer, servers, share, topic,
     truth, whole, word_or,
 };
+use super::source::{places, places_or_none};
 use crate::domain::card::CardKind;
 use crate::domain::time::Timestamp;
 
@@ -138,20 +139,29 @@ fn start() -> super::shape::Shape<Option<Start>> {
 }
 
 section! {
-    /// The field of a transaction that holds the card.
+    /// The fields of a transaction that hold the card. Usually one; where there are several, any may match, and the
+    /// sighting says which did. A record needs one of them; what is null or empty is not there.
     pub struct Card = "input.card" {
         /// Where it is, as a JSON Pointer (RFC 6901).
-        field: String = r#""/card""#, pointer();
-        /// What it holds: a card number, a token that is compared byte for byte, or a fingerprint that
-        /// upstream made with the same key.
+        field: Vec<String> = r#""/card""#, places();
+        /// What it holds: a card number, a token or an account reference that is compared byte for byte, or a
+        /// fingerprint that upstream made with the same key.
         kind: CardKind = r#""number""#, choice(&[
             ("number", CardKind::Number),
             ("token", CardKind::Token),
+            ("account_reference", CardKind::AccountReference),
             ("fingerprint", CardKind::Fingerprint),
         ]);
         /// Where the id of the key is that a fingerprint was made with. Without it the primary key is
         /// meant. Only for the kind "fingerprint".
         key_field: Option<String> = r#""""# example r#""/card_key""#, optional(pointer());
+        /// Where the number of the card behind a wallet's number is. It matches lists of card numbers.
+        funding_number: Vec<String> = r#""""# example r#""/wallet/funding_pan""#, places_or_none();
+        /// Where a token is, beside the card's number. It matches lists of tokens.
+        token: Vec<String> = r#""""# example r#""/card_token""#, places_or_none();
+        /// Where a reference is that outlives the card, such as the EMVCo payment account reference. It matches
+        /// lists of account references.
+        account_reference: Vec<String> = r#""""# example r#""/par""#, places_or_none();
     }
 }
 

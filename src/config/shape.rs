@@ -65,7 +65,8 @@ impl<T> fmt::Debug for Shape<T> {
     }
 }
 
-fn shape<T>(
+/// A shape by its phrase and its reading.
+pub(super) fn shape<T>(
     allowed: impl Into<String>,
     read: impl Fn(&Input<'_>) -> Result<T, String> + 'static,
 ) -> Shape<T> {

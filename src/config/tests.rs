@@ -122,12 +122,12 @@ fn a_variable_wins_over_the_file() {
     .unwrap();
     assert_eq!(settings.sight.workers, 3);
     assert_eq!(settings.input.start, Some(Start::At(Timestamp(1_774_969_200_000))));
-    assert_eq!(settings.input.card.field, "/pan");
+    assert_eq!(settings.input.card.field, ["/pan"]);
     assert_eq!(settings.lines.enabled, [Line::Score]);
     assert_eq!(settings.score.linger, Duration::from_millis(7));
     assert_eq!(settings.dead_letters.stop_at, 0.5);
     assert_eq!(settings.http.listen, None);
-    assert_eq!(settings.references.0["account"], "/account");
+    assert_eq!(settings.references.0["account"], ["/account"]);
     assert_eq!(settings.kafka.properties.get("client.rack"), Some("a1"));
 }
 
@@ -175,15 +175,13 @@ level = "debug"
             "c.toml:12: input.start: is not a place to start; write \"earliest\", \"latest\" or a time with its \
              offset such as \"2026-04-01T00:00:00+09:00\", or \"\" for none",
             "c.toml:13: input.card.kind: is not one of the words; write one of \"number\", \"token\", \
-             \"fingerprint\"",
-            "c.toml:16: mapping.at: is not a JSON Pointer; write a JSON Pointer such as \"/merchant/id\", or \
-             \"\" for none",
-            "c.toml:17: mapping.currency: is unmapped, and without it mapping.amount means nothing; write where \
-             the currency is, or amount = \"\" as well",
+             \"account_reference\", \"fingerprint\"",
+            "c.toml:16: mapping.at: is not a JSON Pointer; write a JSON Pointer such as \"/merchant/id\", or a list of them, of which the first that holds something counts; or a table of field, format, timezone (docs/mapping.md); \"\" for none",
+            "c.toml:17: mapping.currency: is unmapped, and without it amount means nothing; write where the \
+             currency is, { value = \"…\" } if there is only one, or amount = \"\" as well",
             "c.toml:18: mapping.references.Account: is not a reference's name; write a name of 1 to 32 of a-z, \
              0-9, \"-\" and \"_\"",
-            "c.toml:18: mapping.references.owner: is not a JSON Pointer; write a JSON Pointer such as \
-             \"/merchant/id\"",
+            "c.toml:18: mapping.references.owner: is not a JSON Pointer; write a JSON Pointer such as \"/merchant/id\", or a list of them, of which the first that holds something counts",
             "c.toml:20: alert: unknown section; write `alerts`",
             "c.toml:23: http.level: unknown key; write it in [log]",
             "c.toml:24: log.level: is not a text in quotes; write one of \"error\", \"warn\", \"info\", \"debug\", \
@@ -366,5 +364,40 @@ fn beyond_this_host_v1_is_served_to_the_owners_of_tokens_or_not_at_all() {
             let told = settings.remarks().iter().any(|remark| remark.starts_with("http.listen: "));
             assert_eq!(told, remarked, "{text}");
         }
+    }
+}
+
+#[test]
+fn default_settings_are_the_default_mapping() {
+    assert_eq!(read("", &[]).unwrap().mapping_spec(), MappingSpec::default());
+}
+
+#[test]
+fn card_fields_are_named_by_what_they_hold() {
+    let text =
+        "[input.card]\nfield = [\"/pan\", \"/card/pan\"]\ntoken = \"/token\"\naccount_reference = \"/par\"\n";
+    let spec = read(text, &[]).unwrap().mapping_spec();
+    assert_eq!(spec.card, ["/pan", "/card/pan"]);
+    assert_eq!(spec.other_cards.keys().collect::<Vec<_>>(), [&CardKind::Token, &CardKind::AccountReference]);
+    let found = problems(&format!("{text}kind = \"token\"\n"), &[]);
+    assert!(found[0].starts_with("c.toml:3: input.card.token: is what the card field holds"), "{found:?}");
+}
+
+#[test]
+fn every_configuration_in_the_documents_is_accepted() {
+    let mut checked = 0;
+    for document in ["docs/mapping.md", "README.md"] {
+        let text = std::fs::read_to_string(project(document)).unwrap();
+        for block in text.split("```toml\n").skip(1) {
+            let block = block.split("```").next().unwrap();
+            assert_eq!(problems(block, &[]), Vec::<String>::new(), "{document}\n{block}");
+            checked += 1;
+        }
+    }
+    assert!(checked >= 6, "{checked}");
+    let document = std::fs::read_to_string(project("docs/mapping.md")).unwrap();
+    for house in ["processor", "provider", "merchant"] {
+        let mapping = project(&format!("tests/fixtures/houses/{house}/mapping.toml"));
+        assert!(document.contains(&std::fs::read_to_string(mapping).unwrap()), "{house}");
     }
 }

@@ -116,14 +116,19 @@ impl fmt::Debug for CardNumber {
     }
 }
 
-/// What stands in a card field of the input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// What stands in a card field of the input, or in a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CardKind {
     /// A card number.
     Number,
+    /// The number of the card behind a wallet's own number: a card number like any other.
+    FundingNumber,
     /// An opaque token, compared byte for byte.
     Token,
+    /// What stays the same when a card is replaced (the EMVCo payment account reference, or the house's own),
+    /// compared byte for byte. Not account data: it may be shown.
+    AccountReference,
     /// A fingerprint that upstream made with the same key.
     Fingerprint,
 }
@@ -133,7 +138,9 @@ impl CardKind {
     pub fn as_str(self) -> &'static str {
         match self {
             CardKind::Number => "number",
+            CardKind::FundingNumber => "funding_number",
             CardKind::Token => "token",
+            CardKind::AccountReference => "account_reference",
             CardKind::Fingerprint => "fingerprint",
         }
     }

@@ -5,9 +5,11 @@
 
 pub mod audit;
 pub mod card;
+pub mod country;
 pub mod expiry;
 pub mod money;
 pub mod time;
+pub mod time_form;
 pub mod vocabulary;
 
 pub mod incident;

@@ -45,23 +45,25 @@ pub struct SeenCard {
     pub fingerprint: Fingerprint,
     /// The primary key's id.
     pub key: KeyId,
-    /// What the input's card field held.
+    /// Which card field matched: by what it holds. Of several the first.
     pub kind: CardKind,
     /// References from the transaction and the list.
     #[serde(default)]
     pub references: References,
-    /// Fingerprints of the same card under the other active keys.
+    /// Fingerprints of the same card under the other active keys, and those of further card fields that matched.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<OtherFingerprint>,
 }
 
-/// The same card under another key.
+/// The same card under another key, or by another field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OtherFingerprint {
     /// The fingerprint.
     pub fingerprint: Fingerprint,
     /// The key it was made with.
     pub key: KeyId,
+    /// Which card field it is of.
+    pub kind: CardKind,
 }
 
 /// What recognised a card.

@@ -20,6 +20,12 @@ pub enum TimeError {
     /// Not RFC 3339 with an offset.
     #[error("not an RFC 3339 time with an offset")]
     NotRfc3339,
+    /// Not RFC 3339, with or without an offset.
+    #[error("not an RFC 3339 time")]
+    NotCivil,
+    /// Not what the pattern describes.
+    #[error("not a time of the pattern")]
+    OtherPattern,
     /// Not a whole number.
     #[error("not a whole number of time units")]
     NotWhole,
@@ -46,6 +52,11 @@ impl Timestamp {
     /// [`TimeError`] when it is not one, or lies outside 1970 to 9999.
     pub fn parse_rfc3339(text: &str) -> Result<Timestamp, TimeError> {
         let timestamp: jiff::Timestamp = text.parse().map_err(|_| TimeError::NotRfc3339)?;
+        Timestamp::from_jiff(timestamp)
+    }
+
+    /// A time of the calendar's library.
+    pub(super) fn from_jiff(timestamp: jiff::Timestamp) -> Result<Timestamp, TimeError> {
         Timestamp::checked(i128::from(timestamp.as_millisecond()))
     }
 

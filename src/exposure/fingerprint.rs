@@ -3,6 +3,7 @@
 //! `docs/fingerprint.md` defines the form for those who make fingerprints upstream; its test vectors are
 //! checked here.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +13,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::domain::card::{CARD_NUMBER_DIGITS_MAX, CardNumber, Fingerprint, KeyId, TOKEN_BYTES_MAX, is_slug};
+use crate::domain::card::{
+    CARD_NUMBER_DIGITS_MAX, CardKind, CardNumber, Fingerprint, KeyId, TOKEN_BYTES_MAX, is_slug,
+};
 use crate::secret::Secret;
 
 use short::{BLOCK_BYTES, SHORT_BYTES_MAX, ShortMac};
@@ -176,7 +179,7 @@ impl<'de> Deserialize<'de> for CheckValue {
 
 /// What kind of token a token is: the same bytes in two namespaces are two cards.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Namespace(Box<str>);
+pub struct Namespace(Cow<'static, str>);
 
 /// A text is not a namespace for tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -184,6 +187,20 @@ pub struct Namespace(Box<str>);
 pub struct NamespaceError;
 
 impl Namespace {
+    /// Tokens.
+    pub const TOKEN: Namespace = Namespace(Cow::Borrowed("token"));
+    /// References to an account, which outlive its cards.
+    pub const ACCOUNT_REFERENCE: Namespace = Namespace(Cow::Borrowed("account_reference"));
+
+    /// The namespace of a kind of card that is compared byte for byte; `None` for numbers and fingerprints.
+    pub fn of(kind: CardKind) -> Option<Namespace> {
+        match kind {
+            CardKind::Token => Some(Namespace::TOKEN),
+            CardKind::AccountReference => Some(Namespace::ACCOUNT_REFERENCE),
+            CardKind::Number | CardKind::FundingNumber | CardKind::Fingerprint => None,
+        }
+    }
+
     /// The text of the namespace.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -192,7 +209,7 @@ impl Namespace {
 
 impl Default for Namespace {
     fn default() -> Namespace {
-        Namespace("token".into())
+        Namespace::TOKEN
     }
 }
 
@@ -200,7 +217,7 @@ impl FromStr for Namespace {
     type Err = NamespaceError;
     fn from_str(text: &str) -> Result<Namespace, NamespaceError> {
         if is_slug(text, NAMESPACE_BYTES_MAX) && text != NUMBER_NAMESPACE {
-            Ok(Namespace(text.into()))
+            Ok(Namespace(text.to_owned().into()))
         } else {
             Err(NamespaceError)
         }

@@ -222,7 +222,7 @@ impl ListReader {
         let text = self.cells.get(CARD).ok_or(RejectReason::Empty)?;
         let mut warnings = Warnings::default();
         let card = match self.kind {
-            CardKind::Number => {
+            CardKind::Number | CardKind::FundingNumber => {
                 let number = CardNumber::parse(text).map_err(|error| match error {
                     CardNumberError::Empty => RejectReason::Empty,
                     CardNumberError::NotDigits if sniff::is_rounded(text) => RejectReason::Rounded,
@@ -232,7 +232,7 @@ impl ListReader {
                 warnings.luhn = !number.passes_luhn();
                 ListCard::Number(number)
             }
-            CardKind::Token => {
+            CardKind::Token | CardKind::AccountReference => {
                 check_token(text).map_err(|error| match error {
                     TokenError::Empty => RejectReason::Empty,
                     TokenError::Length => RejectReason::TokenLength,

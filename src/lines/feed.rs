@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::codec::card::CardField;
 use crate::codec::dead::Unreadable;
 use crate::codec::mapping::Mapping;
 use crate::domain::alert::Alert;
@@ -12,13 +11,13 @@ use crate::domain::incident::{Details, Element, IncidentId, Period, WatchPeriod}
 use crate::domain::position::Record;
 use crate::domain::sighting::Sighting;
 use crate::domain::time::Timestamp;
-use crate::exposure::fingerprint::{Fingerprinter, Keyring, Namespace};
+use crate::exposure::fingerprint::{Fingerprinter, Keyring};
 use crate::exposure::record::{CardRecord, IncidentRecord, ListKey, Mark, RecordError};
 use crate::exposure::revision::Finish;
 use crate::exposure::set::{ExposureSet, View};
 use crate::judge::Judge;
 use crate::scoring::history::History;
-use crate::watch::{Seen, Watch};
+use crate::watch::{Seen, Watch, fingerprint_of};
 
 /// What one transaction came to.
 #[derive(Debug)]
@@ -122,10 +121,6 @@ pub fn card_of(
     mapping: &Mapping,
     fingerprinter: &Fingerprinter,
     value: &[u8],
-) -> Result<Option<Fingerprint>, Unreadable> {
-    Ok(match mapping.scan(value)? {
-        CardField::Number(number) => Some(fingerprinter.of_number(0, &number)),
-        CardField::Token(token) => fingerprinter.of_token(0, &Namespace::default(), token.bytes()).ok(),
-        CardField::Fingerprint { fingerprint, .. } => Some(fingerprint),
-    })
+) -> Result<Fingerprint, Unreadable> {
+    fingerprint_of(fingerprinter, 0, &mapping.scan(value)?)
 }

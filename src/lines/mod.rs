@@ -21,5 +21,6 @@ pub mod mark;
 pub mod pulse;
 mod read;
 pub mod restore;
+pub mod sample;
 pub mod skip;
 pub mod start;

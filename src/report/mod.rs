@@ -11,6 +11,7 @@ pub mod evaluation;
 pub mod live;
 pub mod progress;
 pub mod revision;
+pub mod sample;
 
 pub use demo::{DemoReport, DemoSummary, DemoTally};
 pub use evaluation::{Confusion, Evaluation, EvaluationReport};

@@ -17,6 +17,8 @@ mod deployment;
 mod audit;
 mod commands;
 mod first_light;
+mod houses;
 mod import;
+mod quarter;
 mod service;
 mod starts;

@@ -59,6 +59,8 @@ pub enum CardKindArg {
     Number,
     /// Opaque tokens.
     Token,
+    /// References to accounts, such as the EMVCo payment account reference.
+    AccountReference,
     /// Fingerprints made by `cardwatch fingerprint`.
     Fingerprint,
 }
@@ -68,6 +70,7 @@ impl From<CardKindArg> for CardKind {
         match kind {
             CardKindArg::Number => CardKind::Number,
             CardKindArg::Token => CardKind::Token,
+            CardKindArg::AccountReference => CardKind::AccountReference,
             CardKindArg::Fingerprint => CardKind::Fingerprint,
         }
     }

@@ -10,6 +10,7 @@ use crate::config::{Line, TOKEN_NAME_BYTES_MAX};
 use crate::domain::card::{KeyId, is_slug};
 use crate::domain::time::Timestamp;
 use crate::http::auth::Role;
+use crate::lines::sample::Position;
 
 /// `cardwatch demo`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -55,8 +56,31 @@ pub struct RunArgs {
 #[command(after_help = "\
 Examples:
   cardwatch check --config cardwatch.toml
-  cardwatch --format json check --config cardwatch.toml")]
-pub struct CheckArgs {}
+  cardwatch check --config cardwatch.toml --suggest                 a mapping to start from, read off your topic
+  cardwatch check --config cardwatch.toml --sample 1000             how your topic reads under the mapping
+  cardwatch check --config cardwatch.toml --sample 1000 --start 2026-04-01T00:00:00Z
+  cardwatch check --config cardwatch.toml --sample 1000 --from transactions.jsonl.zst
+  cardwatch --format json check --config cardwatch.toml
+
+A sample is read without joining a group, and nothing is written. No value is printed, only its shape: every
+digit as 9 and every letter as A.")]
+pub struct CheckArgs {
+    /// Read up to N records of the input and say how they read.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub sample: Option<u64>,
+
+    /// Propose a mapping from a sample (of 1,000 records unless --sample says), with the evidence for each line.
+    #[arg(long)]
+    pub suggest: bool,
+
+    /// Take the records from a file, one JSON object a line, or - for standard input; gzip and zstd are recognised.
+    #[arg(long, value_name = "FILE")]
+    pub from: Option<Source>,
+
+    /// Where the sample begins in the topic: "newest" (it ends with the newest record), "earliest", or a time.
+    #[arg(long, value_name = "POSITION", value_parser = position, conflicts_with = "from")]
+    pub start: Option<Position>,
+}
 
 /// `cardwatch topics`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -217,6 +241,16 @@ pub struct SimulateArgs {
     /// Write the transactions to the input topic.
     #[arg(long)]
     pub kafka: bool,
+}
+
+fn position(text: &str) -> Result<Position, String> {
+    match text {
+        "newest" => Ok(Position::Newest),
+        "earliest" => Ok(Position::Earliest),
+        _ => Timestamp::parse_rfc3339(text)
+            .map(Position::At)
+            .map_err(|_| "write newest, earliest or a time such as 2026-04-01T00:00:00Z".to_owned()),
+    }
 }
 
 fn line(word: &str) -> Result<Line, String> {

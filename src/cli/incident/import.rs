@@ -319,12 +319,22 @@ impl Import<'_> {
 
     /// A list of tokens never matches a stream of card numbers.
     fn remark_kind(&self, desk: &Desk<'_>) {
-        let (list, input) = (CardKind::from(self.kind), desk.settings.input.card.kind);
-        if self.namer.keyring().is_some() && input != CardKind::Fingerprint && list != input {
+        let list = CardKind::from(self.kind);
+        let spec = desk.settings.mapping_spec();
+        let fields: Vec<CardKind> =
+            std::iter::once(spec.card_kind).chain(spec.other_cards.into_keys()).collect();
+        let matches = |field: &CardKind| {
+            *field == list || (*field == CardKind::FundingNumber && list == CardKind::Number)
+        };
+        if self.namer.keyring().is_some()
+            && !fields.contains(&CardKind::Fingerprint)
+            && !fields.iter().any(matches)
+        {
+            let fields: Vec<&str> = fields.iter().map(|field| field.as_str()).collect();
             desk.output.remark(&format!(
-                "the list holds the kind {}, and input.card.kind is {}: one never matches the other",
+                "the list holds the kind {}, and the card fields of input.card hold {}: one never matches the other",
                 list.as_str(),
-                input.as_str()
+                fields.join(" and ")
             ));
         }
     }

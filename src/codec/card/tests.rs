@@ -12,8 +12,12 @@ fn mapping(kind: CardKind, card_key: Option<&str>) -> Mapping {
 /// What a scan says of a record, in one line.
 fn shown(mapping: &Mapping, record: &[u8]) -> String {
     match mapping.scan(record) {
-        Ok(CardField::Number(number)) => String::from_utf8(number.digits().to_vec()).unwrap(),
-        Ok(CardField::Token(token)) => String::from_utf8(token.bytes().to_vec()).unwrap(),
+        Ok(CardField::Number(number) | CardField::FundingNumber(number)) => {
+            String::from_utf8(number.digits().to_vec()).unwrap()
+        }
+        Ok(CardField::Token(token) | CardField::AccountReference(token)) => {
+            String::from_utf8(token.bytes().to_vec()).unwrap()
+        }
         Ok(CardField::Fingerprint { fingerprint, key }) => {
             format!("{} {}", &fingerprint.to_string()[..4], key.map_or("primary", KeyName::as_str))
         }
@@ -78,7 +82,7 @@ fn card_numbers_are_read_or_their_records_die_of_a_named_cause() {
 
 #[test]
 fn a_card_below_the_top_is_found_and_only_there() {
-    let spec = MappingSpec { card: "/legs/0/card".to_owned(), ..MappingSpec::default() };
+    let spec = MappingSpec { card: vec!["/legs/0/card".to_owned()], ..MappingSpec::default() };
     let mapping = Mapping::new(&spec).unwrap();
     for (record, want) in [
         (r#"{"legs":[{"card":"42424242"},{"card":"1"}]}"#, "42424242"),

@@ -4,15 +4,28 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::*;
+use crate::codec::codes::Preset;
+use crate::codec::mapping::FieldSpec;
 use crate::codec::mapping::MappingSpec;
 use crate::domain::card::CardKind;
 use crate::domain::time::EpochUnit;
+use crate::domain::time_form::TimeForm;
 
 const CARD: &str = "4242424242424242";
 
 fn spec() -> MappingSpec {
-    let references = BTreeMap::from([("account".to_owned(), "/account".to_owned())]);
+    let references = BTreeMap::from([("account".to_owned(), vec!["/account".to_owned()])]);
     MappingSpec { references, ..MappingSpec::default() }
+}
+
+fn minor(spec: &mut MappingSpec) {
+    for field in [Field::Amount, Field::BillingAmount] {
+        spec.fields.get_mut(&field).unwrap().unit = Some(AmountUnit::Minor);
+    }
+}
+
+fn timed(spec: &mut MappingSpec, form: TimeForm) {
+    spec.fields.get_mut(&Field::At).unwrap().time = Some(form);
 }
 
 fn decode(spec: &MappingSpec, record: &[u8]) -> Decoded {
@@ -109,7 +122,12 @@ fn each_field_reads_or_is_unknown_and_named() {
         (r#""merchant":{"mcc":"742"}"#, "/merchant/mcc", null.clone(), &["merchant_mcc"]),
         (r#""merchant":{"mcc":57420}"#, "/merchant/mcc", null.clone(), &["merchant_mcc"]),
         (r#""merchant":{"mcc":"５７４２"}"#, "/merchant/mcc", null.clone(), &["merchant_mcc"]),
-        (r#""merchant":{"country":"JPN"}"#, "/merchant/country", null.clone(), &["merchant_country"]),
+        (r#""merchant":{"country":"JPN"}"#, "/merchant/country", json!("JP"), &[]),
+        (r#""merchant":{"country":"392"}"#, "/merchant/country", json!("JP"), &[]),
+        (r#""merchant":{"country":36}"#, "/merchant/country", json!("AU"), &[]),
+        (r#""merchant":{"country":"36"}"#, "/merchant/country", null.clone(), &["merchant_country"]),
+        (r#""merchant":{"country":"ZZ"}"#, "/merchant/country", null.clone(), &["merchant_country"]),
+        (r#""channel":true"#, "/channel", json!("unknown"), &["channel"]),
         (r#""merchant":{"country":"é"}"#, "/merchant/country", null.clone(), &["merchant_country"]),
         (r#""merchant":{"name":5}"#, "/merchant/name", null.clone(), &["merchant_name"]),
         (r#""merchant":{"id":5}"#, "/merchant/id", json!("5"), &[]),
@@ -130,9 +148,9 @@ fn each_field_reads_or_is_unknown_and_named() {
 #[test]
 fn units_and_formats_follow_the_mapping() {
     let mut spec = spec();
-    spec.amount_unit = AmountUnit::Minor;
-    spec.time_format = TimeFormat::Epoch(EpochUnit::Millis);
-    spec.fields.insert(Field::MerchantId, "/merchant".to_owned());
+    minor(&mut spec);
+    timed(&mut spec, TimeForm::epoch(EpochUnit::Millis));
+    spec.fields.insert(Field::MerchantId, "/merchant".into());
     let usd = r#""amount":"000000012980","currency":"USD""#;
     check(&spec, usd, "/amount", json!("12980"), &[]);
     check(&spec, r#""amount":129.5,"currency":"USD""#, "/amount", Value::Null, &["amount"]);
@@ -194,6 +212,103 @@ fn a_fingerprint_is_no_secret() {
     assert_eq!(got.transaction.id, Some(print));
 }
 
+fn coded(field: Field, how: FieldSpec) -> MappingSpec {
+    let mut spec = spec();
+    spec.fields.insert(field, how);
+    spec
+}
+
+#[test]
+fn the_first_place_that_holds_something_counts_and_then_the_constant() {
+    let places = ["/a", "/b/c", "/d/0"].map(str::to_owned).to_vec();
+    let how = FieldSpec { pointers: places, value: Some("moto".to_owned()), ..FieldSpec::default() };
+    let spec = coded(Field::Channel, how);
+    for (members, want, unreadable) in [
+        (r#""a":"pos","b":{"c":"ecom"}"#, "pos", &[][..]),
+        (r#""a":null,"b":{"c":"ecom"}"#, "ecom", &[]),
+        (r#""a":"","d":["atm"]"#, "atm", &[]),
+        (r#""d":[]"#, "moto", &[]),
+        (r#""x":1"#, "moto", &[]),
+        (r#""a":"web","b":{"c":"ecom"}"#, "unknown", &["channel"]),
+        (r#""a":{},"b":{"c":"ecom"}"#, "unknown", &["channel"]),
+    ] {
+        check(&spec, members, "/channel", json!(want), unreadable);
+    }
+    let yen = FieldSpec { value: Some("JPY".to_owned()), ..FieldSpec::default() };
+    check(&coded(Field::Currency, yen), r#""amount":"12980""#, "/amount", json!("12980"), &[]);
+}
+
+#[test]
+fn a_code_is_looked_up_in_the_house_s_table_then_the_preset_then_as_a_word_then_by_default() {
+    let table = [("81", "moto"), ("true", "atm")].map(|(code, word)| (code.to_owned(), word.to_owned()));
+    let full = FieldSpec {
+        values: table.into(),
+        preset: Some(Preset::Iso8583),
+        default: Some("ecom".to_owned()),
+        ..FieldSpec::at("/c")
+    };
+    for (members, want) in [
+        (r#""c":"81""#, "moto"),
+        (r#""c":81"#, "moto"),
+        (r#""c":true"#, "atm"),
+        (r#""c":"051""#, "pos"),
+        (r#""c":"atm""#, "atm"),
+        (r#""c":"ZZ""#, "ecom"),
+        (r#""c":false"#, "ecom"),
+        // What is not there stays unknown: absent never means a default.
+        (r#""c":null"#, "unknown"),
+        (r#""x":1"#, "unknown"),
+    ] {
+        check(&coded(Field::Channel, full.clone()), members, "/channel", json!(want), &[]);
+    }
+    let bare = FieldSpec { default: None, ..full };
+    check(&coded(Field::Channel, bare), r#""c":"ZZ""#, "/channel", json!("unknown"), &["channel"]);
+    let yen =
+        FieldSpec { values: BTreeMap::from([("Y".to_owned(), "JPY".to_owned())]), ..FieldSpec::at("/c") };
+    check(&coded(Field::Currency, yen), r#""c":"Y","amount":5"#, "/amount", json!("5"), &[]);
+}
+
+#[test]
+fn a_message_type_and_a_processing_code_together_say_what_kind_it_is() {
+    let places = ["/mti", "/code"].map(str::to_owned).to_vec();
+    let how = FieldSpec { pointers: places, preset: Some(Preset::Iso8583), ..FieldSpec::default() };
+    let spec = coded(Field::Kind, how);
+    for (members, want, unreadable) in [
+        (r#""mti":"0100","code":"000000""#, "authorization", &[][..]),
+        (r#""mti":"0100","code":"200000""#, "refund", &[]),
+        (r#""mti":"0100","code":"310000""#, "account_check", &[]),
+        (r#""mti":"0420","code":"000000""#, "reversal", &[]),
+        (r#""mti":"0220","code":"000000""#, "clearing", &[]),
+        (r#""mti":"0420","code":"200000""#, "reversal", &[]),
+        (r#""code":"000000""#, "authorization", &[]),
+        (r#""mti":"0800","code":"000000""#, "authorization", &[]),
+        (r#""mti":"0800""#, "unknown", &["kind"]),
+        (r#""mti":"refund""#, "refund", &[]),
+    ] {
+        check(&spec, members, "/kind", json!(want), unreadable);
+    }
+}
+
+#[test]
+fn no_card_field_of_several_comes_out_of_any_other_field() {
+    let mut spec = spec();
+    spec.other_cards = BTreeMap::from([
+        (CardKind::FundingNumber, vec!["/funding".to_owned()]),
+        (CardKind::Token, vec!["/token".to_owned()]),
+        (CardKind::AccountReference, vec!["/par".to_owned()]),
+    ]);
+    let record = format!(
+        r#"{{"card":"{CARD}","funding":"5555555555554444","token":"tok_7","par":"PAR1","id":"{CARD}",
+        "response_code":"5555-5555-5555-4444","account":"PAR1","merchant":{{"id":"a tok_7 b"}}}}"#
+    );
+    let mapping = Mapping::new(&spec).unwrap();
+    let cards = mapping.scan_all(record.as_bytes()).unwrap();
+    let cards: Vec<&CardField<'_>> = cards.iter().collect();
+    let got = mapping.decode_beside(record.as_bytes(), &cards);
+    assert_eq!(got.withheld, ["id", "response_code", "merchant_id"]);
+    assert_eq!(got.references.iter().collect::<Vec<_>>(), [("account", "PAR1")]);
+}
+
 /// A record with `value` at every mapped place.
 fn everywhere(value: &Value) -> Vec<u8> {
     let mut record = Map::new();
@@ -217,10 +332,14 @@ fn everywhere(value: &Value) -> Vec<u8> {
 fn a_card_planted_in_every_field_comes_out_of_none() {
     let grouped = "4242-4242 4242/4242";
     for unit in [AmountUnit::Major, AmountUnit::Minor] {
-        let formats =
-            [TimeFormat::Rfc3339, TimeFormat::Epoch(EpochUnit::Micros), TimeFormat::Epoch(EpochUnit::Millis)];
-        for time_format in formats {
-            let spec = MappingSpec { amount_unit: unit, time_format, ..spec() };
+        let pattern = TimeForm::new("%Y%m%d%H%M%S", Some("UTC")).unwrap();
+        let epochs = [EpochUnit::Micros, EpochUnit::Millis].map(TimeForm::epoch);
+        for form in epochs.into_iter().chain([TimeForm::default(), pattern]) {
+            let mut spec = spec();
+            timed(&mut spec, form);
+            if unit == AmountUnit::Minor {
+                minor(&mut spec);
+            }
             let whole: Value = serde_json::from_str(CARD).unwrap();
             for value in [json!(CARD), json!(grouped), json!(format!("a{CARD}b")), whole] {
                 let got = decode(&spec, &everywhere(&value));

@@ -11,7 +11,7 @@ use crate::secret::Secret;
 pub enum ListCard {
     /// A card number.
     Number(CardNumber),
-    /// A token of 1 to 128 bytes.
+    /// A token or account reference of 1 to 128 bytes.
     Token(Secret),
     /// A fingerprint made elsewhere, and its key.
     Fingerprint(Fingerprint, KeyId),

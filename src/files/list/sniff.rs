@@ -9,8 +9,11 @@ const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
 /// Usual names of the card's column, in lower case, without spaces, dashes and underscores.
 pub(super) fn usual_names(kind: CardKind) -> &'static [&'static str] {
     match kind {
-        CardKind::Number => &["pan", "cardnumber", "card", "cardno", "ccnum", "number"],
+        CardKind::Number | CardKind::FundingNumber => {
+            &["pan", "cardnumber", "card", "cardno", "ccnum", "number"]
+        }
         CardKind::Token => &["token", "cardtoken", "pantoken", "card"],
+        CardKind::AccountReference => &["accountreference", "paymentaccountreference", "par", "account"],
         CardKind::Fingerprint => &["fingerprint"],
     }
 }
@@ -29,8 +32,8 @@ pub(super) fn is_usual_name(cell: &str, kind: CardKind) -> bool {
 /// Whether bytes are a card of a kind beyond doubt. Of a token there is always doubt.
 pub(super) fn is_card(cell: &[u8], kind: CardKind) -> bool {
     match kind {
-        CardKind::Number => CardNumber::parse(cell.trim_ascii()).is_ok(),
-        CardKind::Token => false,
+        CardKind::Number | CardKind::FundingNumber => CardNumber::parse(cell.trim_ascii()).is_ok(),
+        CardKind::Token | CardKind::AccountReference => false,
         CardKind::Fingerprint => {
             std::str::from_utf8(cell.trim_ascii()).is_ok_and(|text| text.parse::<Fingerprint>().is_ok())
         }
