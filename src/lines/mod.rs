@@ -11,6 +11,8 @@ pub mod score;
 
 pub mod pump;
 
+pub mod access;
+
 mod aborts;
 pub mod audit;
 pub mod dead;
@@ -23,3 +25,4 @@ mod read;
 pub mod restore;
 pub mod skip;
 pub mod start;
+pub mod sweep;

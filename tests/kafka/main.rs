@@ -15,6 +15,7 @@ mod harness;
 mod deployment;
 
 mod commands;
+mod erasure;
 mod first_light;
 mod import;
 mod service;
