@@ -289,6 +289,8 @@ pub struct ScoreMetrics {
     pub histories: IntGauge,
     /// Histories read while restoring.
     pub restored: IntCounter,
+    /// Histories forgotten.
+    pub forgotten: IntCounter,
     alerts: IntCounterVec,
     rules: IntCounterVec,
     unknown: IntCounterVec,
@@ -326,6 +328,11 @@ impl ScoreMetrics {
                 registry,
                 "cardwatch_restored_histories_total",
                 "Card histories read from Kafka on taking partitions up.",
+            )?,
+            forgotten: counter(
+                registry,
+                "cardwatch_forgotten_histories_total",
+                "Card histories forgotten: idle for long, or of cards that the list does not keep.",
             )?,
             alerts: counters(
                 registry,

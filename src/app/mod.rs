@@ -21,14 +21,18 @@ use prometheus::Registry;
 pub use plan::{Plan, TopicCheck};
 
 use crate::clock::Clock;
+use crate::exposure::fingerprint::Keyring;
 use crate::exposure::set::ExposureSet;
 use crate::health::Health;
 use crate::judge::Judge;
+use crate::kafka::consumer::Lookup;
 use crate::kafka::probe::Probe;
+use crate::lines::import::ListTopic;
 use crate::lines::lookout::{Lookout, Watched};
 use crate::lines::refresh::{Exposed, Refresh};
 use crate::lines::score::SharedJudge;
 use crate::lines::start::Stopped;
+use crate::lines::sweep::{Rounds, Sweeper, TendedUntil};
 use crate::metrics::{self, LoopFamilies, RefreshMetrics};
 use crate::stop::{Stop, exit};
 
@@ -83,31 +87,29 @@ impl Service {
         let mut service = Service { threads: Vec::new(), judge, stop: common.stop.clone() };
         workers::sweep_slots(&common)?;
         let mut watched = Vec::new();
+        let exposed = service.start_refresh(&common)?;
         if common.plan.sight {
-            watched.push(service.start_sight(&common)?);
+            watched.push(service.start_sight(&common, &exposed)?);
         }
         if common.plan.score {
-            watched.push(service.start_score(&common)?);
+            watched.push(service.start_score(&common, &exposed)?);
         }
         service.start_lookout(&common, watched);
         Ok(service)
     }
 
-    fn start_sight(&mut self, common: &Common) -> Result<Watched, Stopped> {
-        let keyring = common.plan.keyring.clone().ok_or_else(|| {
-            Stopped::new(
-                exit::CONFIG,
-                "sight needs the keys of fingerprints; make one with `cardwatch key new`",
-            )
-        })?;
-        let (set, writer) = ExposureSet::new(&keyring.ids());
+    /// The list is read wherever cards are recognised or histories kept; keys are needed for the first alone.
+    fn start_refresh(&mut self, common: &Common) -> Result<Arc<Exposed>, Stopped> {
+        let ring = common.plan.keyring.clone().filter(|_| common.plan.sight);
+        let (set, writer) = ExposureSet::new(&ring.as_ref().map_or_else(Vec::new, Keyring::ids));
         let exposed = Arc::new(Exposed::new(set));
         let metrics = RefreshMetrics::new(&common.registry)
             .map_err(|error| Stopped::new(exit::INTERNAL, error.to_string()))?;
+        let line = if common.plan.sight { "sight" } else { "score" };
         let refresh = Refresh {
             cluster: common.plan.cluster.clone(),
             probe: common.probe.clone(),
-            group: common.plan.group("sight"),
+            group: common.plan.group(line),
             topic: common.plan.topics.exposures.clone(),
             alarm_after: common.plan.alarm_after,
             exposed: Arc::clone(&exposed),
@@ -117,22 +119,49 @@ impl Service {
             clock: Arc::clone(&common.clock),
             stop: common.stop.clone(),
         };
-        let ring = keyring.clone();
-        let run = move || refresh.run(writer, &|view| keys::check(view, &ring));
+        let run = move || {
+            refresh.run(writer, &|view| match &ring {
+                Some(ring) => keys::check(view, ring),
+                None => Ok(()),
+            })
+        };
         self.spawn("refresh", &common.stop, move || (run(), ()));
+        Ok(exposed)
+    }
+
+    fn start_sight(&mut self, common: &Common, exposed: &Arc<Exposed>) -> Result<Watched, Stopped> {
+        let keyring = common.plan.keyring.clone().ok_or_else(|| {
+            Stopped::new(
+                exit::CONFIG,
+                "sight needs the keys of fingerprints; make one with `cardwatch key new`",
+            )
+        })?;
         workers::pin_input(common)?;
-        let (pumps, watched) = workers::sight(common, &keyring, &exposed)?;
+        let (pumps, watched) = workers::sight(common, &keyring, exposed)?;
         for (name, mut pump) in pumps {
             self.spawn(&name, &common.stop, move || (pump.run(), pump));
         }
         Ok(watched)
     }
 
-    fn start_score(&mut self, common: &Common) -> Result<Watched, Stopped> {
-        let (pumps, watched) = workers::score(common, &self.judge)?;
+    fn start_score(&mut self, common: &Common, exposed: &Arc<Exposed>) -> Result<Watched, Stopped> {
+        let leads = Arc::default();
+        let (pumps, watched) = workers::score(common, &self.judge, exposed, &leads)?;
         for (name, mut pump) in pumps {
             self.spawn(&name, &common.stop, move || (pump.run(), pump));
         }
+        let rounds = Rounds {
+            sweeper: sweeper(common)?,
+            exposed: Arc::clone(exposed),
+            leads,
+            every: common.plan.forgetting.every,
+            by: format!("cardwatch at {}", common.plan.instance),
+            stop: common.stop.clone(),
+        };
+        self.spawn("sweep", &common.stop, move || {
+            rounds.run();
+            (Ok(()), ())
+        });
         Ok(watched)
     }
 
@@ -193,6 +222,27 @@ impl Service {
         }
         true
     }
+}
+
+/// Removes what is due from the list, as the plan says.
+fn sweeper(common: &Common) -> Result<Sweeper, Stopped> {
+    let plan = &common.plan;
+    let group = plan.group("score");
+    let lookup = Lookup::new(&plan.cluster, &group, &plan.topics.sightings)
+        .map_err(|error| Stopped::new(exit::CONFIG, error.to_string()))?;
+    Ok(Sweeper {
+        list: ListTopic {
+            cluster: plan.cluster.clone(),
+            probe: common.probe.clone(),
+            topic: plan.topics.exposures.clone(),
+            prefix: plan.transactional_prefix.clone(),
+            clock: Arc::clone(&common.clock),
+        },
+        tended: TendedUntil { lookup, partitions: workers::partitions(common)? },
+        retention: plan.forgetting.retention,
+        audit: plan.audit.clone(),
+        stop: common.stop.clone(),
+    })
 }
 
 /// The version of the client library.

@@ -9,6 +9,7 @@ use crate::judge::Judge;
 use crate::kafka::client::Cluster;
 use crate::lines::audit::Audit;
 use crate::lines::pump::Pace;
+use crate::lines::score::Forgetting;
 use crate::lines::start::First;
 
 /// Whether the topics are looked at before anything starts.
@@ -92,6 +93,10 @@ pub struct Plan {
     pub stop_at: f64,
     /// When an unconfirmed list is an alarm.
     pub alarm_after: Duration,
+    /// Where removals are written down; `None` where nobody answers for them.
+    pub audit: Option<Audit>,
+    /// When histories are forgotten, and records of cards removed.
+    pub forgetting: Forgetting,
     /// How long a restore may stand still.
     pub restore_timeout: Duration,
 }

@@ -1,16 +1,28 @@
 //! From the settings to the plan.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::plan::{Crew, Names, Plan, TopicCheck};
+use crate::clock::SystemClock;
 use crate::codec::dead_letter::Payload;
 use crate::codec::mapping::Mapping;
 use crate::config::{self, Line, Settings, Start};
 use crate::exposure::fingerprint::Keyring;
+use crate::exposure::retention::Retention;
 use crate::judge::{Judge, JudgeSettings};
 use crate::kafka::client::Cluster;
+use crate::kafka::consumer::Lookup;
+use crate::kafka::probe::Probe;
+use crate::lines::access::Access;
+use crate::lines::audit::Audit;
+use crate::lines::import::ListTopic;
 use crate::lines::pump::Pace;
+use crate::lines::score::Forgetting;
 use crate::lines::start::{First, Stopped};
+use crate::lines::sweep::{Sweeper, TendedUntil};
 use crate::scoring::rules::{DEFAULT_RULES, RuleSet};
-use crate::stop::exit;
+use crate::stop::{Stop, exit};
 
 /// The cluster of the settings.
 pub fn cluster(settings: &Settings) -> Cluster {
@@ -33,6 +45,66 @@ pub fn names(settings: &Settings) -> Names {
         audit: settings.topics.audit.clone(),
         dead_letters: settings.topics.dead_letters.clone(),
     }
+}
+
+/// The exposure list of the settings, for reading and changing it.
+///
+/// # Errors
+/// When the client refuses its settings.
+pub fn list_topic(settings: &Settings) -> Result<ListTopic, Stopped> {
+    let cluster = cluster(settings);
+    Ok(ListTopic {
+        probe: Probe::new(&cluster).map_err(|error| refused(&error))?,
+        cluster,
+        topic: settings.topics.exposures.clone(),
+        prefix: settings.instance.transactional_prefix.clone(),
+        clock: Arc::new(SystemClock),
+    })
+}
+
+/// Removes records of cards as the settings say, and writes it down in `audit`.
+///
+/// # Errors
+/// When the client refuses its settings, the cluster does not answer or the sightings' topic is not there.
+pub fn sweeper(settings: &Settings, audit: Audit) -> Result<Sweeper, Stopped> {
+    let list = list_topic(settings)?;
+    let group = format!("{}-score", settings.instance.group_prefix);
+    let lookup = Lookup::new(&list.cluster, &group, &settings.topics.sightings);
+    let partitions = super::topics::sightings_partitions(&names(settings), &list.probe)?;
+    Ok(Sweeper {
+        tended: TendedUntil { lookup: lookup.map_err(|error| refused(&error))?, partitions },
+        list,
+        retention: retention(settings),
+        audit: Some(audit),
+        stop: Stop::new(),
+    })
+}
+
+/// Looks for a card on the topics of the settings.
+///
+/// # Errors
+/// As [`list_topic`].
+pub fn access(settings: &Settings) -> Result<Access, Stopped> {
+    Ok(Access {
+        list: list_topic(settings)?,
+        sightings: settings.topics.sightings.clone(),
+        card_history: settings.topics.card_history.clone(),
+        alerts: settings.topics.alerts.clone(),
+    })
+}
+
+fn refused(error: &dyn std::fmt::Display) -> Stopped {
+    Stopped::new(exit::CONFIG, format!("the Kafka client refuses its settings: {error}"))
+}
+
+/// How long the settings keep records of cards.
+pub fn retention(settings: &Settings) -> Retention {
+    let retention = &settings.retention;
+    Retention { withdrawn_ms: millis(retention.withdrawn), ended_ms: millis(retention.ended) }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The mapping of the settings.
@@ -66,7 +138,7 @@ pub fn judge(settings: &Settings) -> Result<Judge, Stopped> {
     })?;
     let judge_settings = JudgeSettings {
         min_uses: u64::from(settings.history.min_uses),
-        live_for_ms: i64::try_from(settings.alerts.live_for.as_millis()).unwrap_or(i64::MAX),
+        live_for_ms: millis(settings.alerts.live_for),
         threshold: settings.alerts.threshold,
     };
     Ok(Judge::new(rules, judge_settings, env!("CARGO_PKG_VERSION")))
@@ -122,6 +194,12 @@ pub fn plan(settings: &Settings, keyring: Option<Keyring>) -> Result<Plan, Stopp
         },
         stop_at: settings.dead_letters.stop_at,
         alarm_after: settings.refresh.alarm_after,
+        audit: None,
+        forgetting: Forgetting {
+            retention: retention(settings),
+            max_idle_ms: millis(settings.history.max_idle),
+            every: settings.retention.sweep_every,
+        },
         restore_timeout: settings.score.restore_timeout,
     })
 }

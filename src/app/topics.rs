@@ -46,13 +46,18 @@ pub(super) fn check_at_start(plan: &Plan, probe: &Probe) -> Result<(), Stopped> 
     let topics = Topics::new(&plan.cluster, probe.clone()).map_err(|error| stopped(&error))?;
     let partitions = probe.partitions(&plan.topics.sightings).map_err(|error| unreachable(&error))?;
     let needed = wanted(&plan.topics, partitions).into_iter().filter(|wanted| match wanted.role {
-        Role::Input | Role::Exposures => plan.sight,
+        Role::Input => plan.sight,
+        // Where cards are recognised it says which, where histories are kept it says for how long.
+        Role::Exposures => true,
         Role::CardHistory | Role::Alerts => plan.score,
         Role::Sightings | Role::Audit | Role::DeadLetters => true,
     });
     let needed: Vec<Wanted> = needed.collect();
-    let faults = faults(&topics.check(&needed).map_err(|error| stopped(&error))?);
+    let checked = topics.check(&needed).map_err(|error| stopped(&error))?;
+    let faults = faults(&checked);
     if faults.is_empty() {
+        // No reason not to watch: what is kept too long can be mended while cards are recognised.
+        remarks(&checked).iter().for_each(|remark| tracing::warn!(remark, "deleted cards stay on disk"));
         return Ok(());
     }
     let advice =
@@ -64,6 +69,12 @@ pub(super) fn check_at_start(plan: &Plan, probe: &Probe) -> Result<(), Stopped> 
 pub fn faults(checked: &[Checked]) -> Vec<String> {
     let faulty = checked.iter().filter(|checked| !checked.faults.is_empty());
     faulty.map(|checked| format!("topic {} {}", checked.wanted.name, checked.faults.join(" and "))).collect()
+}
+
+/// What is allowed and keeps cards on disk without end, in words.
+pub fn remarks(checked: &[Checked]) -> Vec<String> {
+    let remark = |checked: &Checked| checked.wanted.remark(checked.found.as_ref()?);
+    checked.iter().filter_map(remark).collect()
 }
 
 /// A failure to look at topics, as an end of the start.

@@ -1,6 +1,7 @@
 //! Builds the workers of each line.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::Common;
 use super::plan::Crew;
@@ -17,7 +18,7 @@ use crate::lines::pulse::Pulse;
 use crate::lines::pump::{Line, Parts, Pump};
 use crate::lines::refresh::Exposed;
 use crate::lines::restore::Restorer;
-use crate::lines::score::{Score, ScoreState, ScoreTopics, SharedJudge};
+use crate::lines::score::{Score, ScoreState, ScoreTopics, SharedJudge, Tender};
 use crate::lines::sight::{Sight, SightState};
 use crate::lines::start::{First, Starts, Stopped, pin};
 use crate::metrics::{LoopMetrics, ScoreMetrics, SightMetrics};
@@ -90,12 +91,22 @@ pub(super) fn sight(
     Ok((pumps, watched))
 }
 
-pub(super) fn score(common: &Common, judge: &SharedJudge) -> Result<(Pumps<Score>, Watched), Stopped> {
+/// How many partitions the sightings have.
+pub(super) fn partitions(common: &Common) -> Result<i32, Stopped> {
+    match common.plan.partitions {
+        Some(partitions) => Ok(partitions),
+        None => sightings_partitions(&common.plan.topics, &common.probe),
+    }
+}
+
+pub(super) fn score(
+    common: &Common,
+    judge: &SharedJudge,
+    exposed: &Arc<Exposed>,
+    leads: &Arc<AtomicBool>,
+) -> Result<(Pumps<Score>, Watched), Stopped> {
     let plan = &common.plan;
-    let partitions = match plan.partitions {
-        Some(partitions) => partitions,
-        None => sightings_partitions(&plan.topics, &common.probe)?,
-    };
+    let partitions = partitions(common)?;
     let loop_metrics = loop_metrics(common, Score::NAME);
     let rules: Vec<&str> = plan.judge.rules().rules().iter().map(|rule| rule.name()).collect();
     let signals: Vec<&str> = Signal::ALL.iter().map(|signal| signal.name()).collect();
@@ -128,6 +139,8 @@ pub(super) fn score(common: &Common, judge: &SharedJudge) -> Result<(Pumps<Score
             metrics: metrics.clone(),
             pulse: Pulse::new(&name, &common.health, loop_metrics.clone(), Arc::clone(&common.clock)),
             clock: Arc::clone(&common.clock),
+            tender: Tender::new(Arc::clone(exposed), plan.forgetting),
+            leads: Arc::clone(leads),
             state: ScoreState::default(),
         };
         let topic = &plan.topics.sightings;

@@ -1,5 +1,6 @@
 //! The words of the command line. What they do is in the files beside this one.
 
+mod card;
 mod incident;
 mod list;
 mod record;
@@ -10,8 +11,10 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+pub use card::{CardArgs, CardCommand, CardInput, ForgetArgs, SweepArgs};
 pub use incident::{
-    ChangeArgs, CloseArgs, DetailArgs, IncidentCommand, ListIncidentsArgs, OpenArgs, ReviseArgs, ShowArgs,
+    ChangeArgs, CloseArgs, DetailArgs, HoldArgs, IncidentCommand, ListIncidentsArgs, OpenArgs, ReviseArgs,
+    ShowArgs,
 };
 pub use list::{CardKindArg, ListArgs, ListFormat, ReferenceColumn, ReferenceColumnError, Source};
 pub use record::{AuditCommand, AuditFilter, SkipArgs};
@@ -89,6 +92,11 @@ pub enum Command {
     Audit(AuditCommand),
     /// Go on reading the input behind records that nobody can or will read.
     SkipTo(SkipArgs),
+    /// Show everything that is held about a card, or forget it.
+    #[command(subcommand)]
+    Card(CardCommand),
+    /// Remove what is due: records of cards withdrawn long ago and of watches that are over.
+    Sweep(SweepArgs),
     /// Judge labelled history: precision, recall, false alarms per catch.
     Backtest(BacktestArgs),
     /// Make a world of cards, merchants, thieves and a breach, with the truth about it.

@@ -1,7 +1,8 @@
-//! `cardwatch incident open | revise | close | show | list`.
+//! `cardwatch incident open | revise | close | hold | show | list`.
 
 mod details;
 mod entries;
+mod hold;
 mod import;
 mod marker;
 mod show;
@@ -13,15 +14,15 @@ use super::args::{Args, ChangeArgs, IncidentCommand};
 use super::output::Output;
 use super::{guard, settings};
 use crate::app::audit;
-use crate::app::settings::cluster;
-use crate::clock::{Clock, SystemClock};
+use crate::app::settings::list_topic;
+use crate::clock::Clock;
 use crate::config::Settings;
 use crate::domain::audit::Via;
 use crate::domain::incident::IncidentId;
+use crate::domain::time::Timestamp;
 use crate::exposure::record::{IncidentRecord, IncidentState, Mark};
-use crate::kafka::probe::Probe;
-use crate::lines::audit::{Audit, Begun};
-use crate::lines::import::{ImportError, Known, ListTopic, Until};
+use crate::lines::audit::Audit;
+use crate::lines::import::{ImportError, Known, ListTopic, Until, settle};
 use crate::lines::start::Stopped;
 use crate::report::revision::RevisionSide;
 use crate::report::table::{Cell, Table};
@@ -38,6 +39,7 @@ pub(super) fn run(args: &Args, command: &IncidentCommand, output: &Output) -> Re
             None => import::revise(&desk, revise),
         },
         IncidentCommand::Close(close) => marker::close(&desk, &close.incident, &close.change),
+        IncidentCommand::Hold(args) => hold::hold(&desk, args),
         IncidentCommand::Show(show) => show::show(&desk, &show.incident),
         IncidentCommand::List(list) => show::list(&desk, list.open),
     }
@@ -55,25 +57,15 @@ struct Desk<'a> {
 
 impl<'a> Desk<'a> {
     fn new(settings: &'a Settings, output: Output) -> Result<Desk<'a>, Stopped> {
-        let cluster = cluster(settings);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let list = ListTopic {
-            probe: Probe::new(&cluster).map_err(|error| Stopped::new(exit::CONFIG, error.to_string()))?,
-            cluster,
-            topic: settings.topics.exposures.clone(),
-            prefix: settings.instance.transactional_prefix.clone(),
-            clock: Arc::clone(&clock),
-        };
+        let list = list_topic(settings)?;
+        let clock = Arc::clone(&list.clock);
         let audit = audit::audit(settings, Via::Cli, Arc::clone(&clock));
         Ok(Desk { settings, list, clock, audit, output })
     }
 
     /// When, by whom and where a change is made.
     fn mark(&self, change: &ChangeArgs) -> Mark {
-        let acting = self.audit.by();
-        let by = change.by.clone().unwrap_or_else(|| format!("{}@{}", acting.user, acting.host));
-        let host = acting.host.clone();
-        Mark { at: self.clock.now(), by, host }
+        mark(&self.audit, change, self.clock.now())
     }
 
     /// What the list says of an incident, where `fits` has nothing against it. An open transaction may hide the
@@ -105,6 +97,13 @@ impl<'a> Desk<'a> {
             false => self.output.say(done),
         }
     }
+}
+
+/// When, by whom and where a change is made.
+pub(super) fn mark(audit: &Audit, change: &ChangeArgs, at: Timestamp) -> Mark {
+    let acting = audit.by();
+    let by = change.by.clone().unwrap_or_else(|| format!("{}@{}", acting.user, acting.host));
+    Mark { at, by, host: acting.host.clone() }
 }
 
 /// What happened to an incident.
@@ -139,19 +138,6 @@ impl Change<'_> {
             Cell::from(if self.dry_run { "no: dry run" } else { "yes" }),
         ]);
         table
-    }
-}
-
-/// Ends the audit record of a change of the list. Where nobody knows whether it was written, its intent stands
-/// alone.
-fn settle<T>(begun: Begun, done: Result<T, ImportError>) -> Result<T, ImportError> {
-    match done {
-        Ok(done) => begun.done().map(|()| done).map_err(ImportError::from),
-        Err(error @ ImportError::Unknown(_)) => Err(error),
-        Err(error) => {
-            begun.failed(&error.to_string());
-            Err(error)
-        }
     }
 }
 

@@ -8,6 +8,7 @@ mod signals;
 
 mod audit;
 mod backtest;
+mod card;
 mod check;
 mod demo;
 mod fingerprint;
@@ -16,6 +17,7 @@ mod key;
 mod run;
 mod simulate;
 mod skip;
+mod sweep;
 mod token;
 mod topics;
 
@@ -63,6 +65,8 @@ fn dispatch(args: Args, output: &Output) -> Result<(), Stopped> {
         Command::Simulate(simulate) => simulate::run(&args, simulate, output),
         Command::Fingerprint(command) => fingerprint::run(&args, command, output),
         Command::Incident(command) => incident::run(&args, command, output),
+        Command::Card(command) => card::run(&args, command, output),
+        Command::Sweep(command) => sweep::run(&args, command, output),
         Command::Topics(topics) => topics::run(&args, topics, output),
         Command::Audit(command) => audit::run(&args, command, output),
         Command::SkipTo(skip) => skip::run(&args, skip, output),

@@ -39,6 +39,7 @@ pub(super) fn run(args: &Args, run: &RunArgs) -> Result<(), Stopped> {
     let mut plan = build::plan(&settings, keyring)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let audit = audit(&settings, Via::Service, Arc::clone(&clock));
+    plan.audit = Some(audit.clone());
     plan.accept_gap = run.accept_gap.as_deref().map(|who| audit.claiming(Some(who)));
     let health = Health::new(Arc::clone(&clock));
     let registry = Registry::new();

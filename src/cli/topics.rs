@@ -6,11 +6,11 @@ use super::args::{Args, TopicsArgs};
 use super::output::Output;
 use super::settings;
 use crate::app::settings::{cluster, names};
-use crate::app::topics::{faults, stopped, wanted};
+use crate::app::topics::{faults, remarks, stopped, wanted};
 use crate::backoff::Backoff;
 use crate::config::Settings;
 use crate::kafka::probe::Probe;
-use crate::kafka::topics::{Checked, Role, Topics};
+use crate::kafka::topics::{Checked, Role, Stay, Topics, stay};
 use crate::lines::start::Stopped;
 use crate::report::table::{Cell, Table};
 use crate::stop::{Stop, exit};
@@ -29,7 +29,9 @@ pub(super) fn run(args: &Args, topics_args: &TopicsArgs, output: &Output) -> Res
     let names = names(&settings);
     let partitions = probe.partitions(&names.sightings)?.unwrap_or(settings.topics.partitions);
     let checked = topics.check(&wanted(&names, Some(partitions))).map_err(|error| stopped(&error))?;
-    output.tables(&[table(&checked)]);
+    let written_every = settings.retention.sweep_every;
+    output.tables(&[table(&checked, written_every)]);
+    tell_stay(&checked, written_every, output);
     let faults = faults(&checked);
     if faults.is_empty() {
         return Ok(());
@@ -92,7 +94,41 @@ fn await_topic(probe: &Probe, topic: &str) -> Result<(), Stopped> {
     Ok(())
 }
 
-fn table(checked: &[Checked]) -> Table {
+/// How long a card stays on disk where it was deleted.
+fn tell_stay(checked: &[Checked], written_every: Duration, output: &Output) {
+    let of = |role: &[Role]| {
+        let stays = checked.iter().filter(|checked| role.contains(&checked.wanted.role));
+        stays
+            .filter_map(|checked| stay::of(checked.wanted.role, checked.found.as_ref()?, written_every))
+            .max()
+    };
+    remarks(checked).iter().for_each(|remark| output.remark(remark));
+    if let Some(stay) = of(&[Role::Exposures, Role::CardHistory]) {
+        output.say(&format!(
+            "A deleted card stays on the disks of the exposed list and of the histories {}, as far as the brokers' \
+             log cleaner keeps up. Sightings, alerts and dead letters of it go by age.",
+            words(stay)
+        ));
+    }
+}
+
+/// A stay in words.
+fn words(stay: Stay) -> String {
+    match stay {
+        Stay::Endless => "without end".to_owned(),
+        Stay::Within(stay) => {
+            let minutes = stay.as_secs().div_ceil(60);
+            let (days, hours, minutes) = (minutes / 1440, minutes / 60 % 24, minutes % 60);
+            match (days, hours) {
+                (0, 0) => format!("{minutes} min at most"),
+                (0, _) => format!("{hours} h {minutes} min at most"),
+                _ => format!("{days} d {hours} h at most", hours = hours + u64::from(minutes > 0)),
+            }
+        }
+    }
+}
+
+fn table(checked: &[Checked], written_every: Duration) -> Table {
     let mut table = Table::new(
         "topics",
         [
@@ -100,6 +136,7 @@ fn table(checked: &[Checked]) -> Table {
             ("role", "For"),
             ("partitions", "Partitions"),
             ("cleanup", "Cleanup"),
+            ("stays", "On disk after deletion"),
             ("state", "State"),
         ],
     );
@@ -117,6 +154,7 @@ fn table(checked: &[Checked]) -> Table {
             settings
                 .and_then(|settings| settings.get("cleanup.policy"))
                 .map_or(Cell::Empty, |policy| Cell::from(policy.as_str())),
+            found.and_then(|found| stay::of(checked.wanted.role, found, written_every)).map(words).into(),
             Cell::from(state),
         ]);
     }

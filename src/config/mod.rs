@@ -27,7 +27,7 @@ pub use problem::{Place, Problem, Problems};
 pub use reference::reference;
 pub use sections::{
     Alerts, Audit, Card, DeadLetters, History, Http, Instance, Keys, Line, Lines, Log, LogFormat, LogLevel,
-    Payload, Refresh, Score, Sight, Start, Topics,
+    Payload, Refresh, Retention, Score, Sight, Start, Topics,
 };
 pub use tokens::{HttpTokens, TOKEN_NAME_BYTES_MAX, TokenSettings};
 
@@ -63,6 +63,8 @@ pub struct Settings {
     pub refresh: Refresh,
     /// What is remembered of a card.
     pub history: History,
+    /// How long records of cards are kept.
+    pub retention: Retention,
     /// When a sighting becomes an alert.
     pub alerts: Alerts,
     /// Unreadable records.
@@ -157,6 +159,7 @@ impl Settings {
         let score = Score::read(reader);
         let refresh = Refresh::read(reader);
         let history = History::read(reader);
+        let retention = Retention::read(reader);
         let alerts = Alerts::read(reader);
         let dead_letters = DeadLetters::read(reader);
         let http = Http::read(reader);
@@ -177,6 +180,7 @@ impl Settings {
             score: score?,
             refresh: refresh?,
             history: history?,
+            retention: retention?,
             alerts: alerts?,
             dead_letters: dead_letters?,
             http: http?,

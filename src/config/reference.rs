@@ -7,7 +7,7 @@ use super::mapping::{MappingSettings, ReferencePointers};
 use super::section::{KeyDescription, Section, SectionDescription};
 use super::sections::{
     Alerts, Audit, Brokers, Card, DeadLetters, History, Http, InputTopic, Instance, Keys, Lines, Log,
-    Refresh, Score, Sight, Topics,
+    Refresh, Retention, Score, Sight, Topics,
 };
 use super::tokens::HttpTokens;
 
@@ -41,6 +41,7 @@ pub(super) fn sections() -> Vec<SectionDescription> {
         Score::describe(),
         Refresh::describe(),
         History::describe(),
+        Retention::describe(),
         Alerts::describe(),
         DeadLetters::describe(),
         Http::describe(),

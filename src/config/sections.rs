@@ -245,6 +245,21 @@ section! {
     pub struct History = "history" {
         /// How many uses must be known before a signal that compares with the card's past says anything.
         min_uses: u32 = "5", whole(1..=50, "uses");
+        /// How long a card's history is kept without a sighting of the card.
+        max_idle: Duration = r#""400d""#, duration("1d", "3650d");
+    }
+}
+
+section! {
+    /// How long records of cards are kept that are of no more use. A legal hold suspends all of it.
+    pub struct Retention = "retention" {
+        /// How long the record of a withdrawn card is kept. Until then its withdrawal can be undone.
+        withdrawn: Duration = r#""90d""#, duration("0s", "3650d");
+        /// How long the records of an incident are kept when its watch is over. Within it a watch can be
+        /// prolonged; after it the incident is closed, its cards' records and histories are removed.
+        ended: Duration = r#""1d""#, duration("0s", "3650d");
+        /// How often what is due is removed.
+        sweep_every: Duration = r#""1h""#, duration("1s", "1d");
     }
 }
 

@@ -10,7 +10,8 @@ use crate::domain::incident::{Details, Element, IncidentId, Period, WatchPeriod}
 use crate::domain::time::Timestamp;
 use crate::exposure::plan::{Action, CardName, CardWrite, ImportPlan, ListedCard, PlanEntry};
 use crate::exposure::record::{CardTotals, Counts, IncidentRecord, ListKey, Mark};
-use crate::exposure::revision::Finish;
+use crate::exposure::retention::Reason;
+use crate::exposure::revision::{Finish, RevisionError};
 
 pub(super) const CARDS: usize = 6;
 pub(super) const INCIDENTS: usize = 3;
@@ -55,6 +56,10 @@ pub(super) enum Op {
     Close {
         incident: usize,
     },
+    /// The records of all cards that the incident does not list are removed.
+    Sweep {
+        incident: usize,
+    },
 }
 
 /// Either lists of all modes under one key, or lists that add and withdraw under two. A replacing list does not
@@ -83,7 +88,8 @@ fn ops_of(
     );
     let undo = (0..INCIDENTS, 0usize..8).prop_map(|(incident, pick)| Op::Undo { incident, pick });
     let close = (0..INCIDENTS).prop_map(|incident| Op::Close { incident });
-    prop::collection::vec(prop_oneof![20 => import, 6 => undo, 1 => close], 1..most)
+    let sweep = (0..INCIDENTS).prop_map(|incident| Op::Sweep { incident });
+    prop::collection::vec(prop_oneof![20 => import, 6 => undo, 1 => close, 4 => sweep], 1..most)
 }
 
 pub(super) fn key(n: usize) -> KeyId {
@@ -153,7 +159,8 @@ impl Incident {
 #[derive(Debug, Clone)]
 pub(super) struct Step {
     pub(super) key: ListKey,
-    pub(super) value: Vec<u8>,
+    /// `None` is a tombstone.
+    pub(super) value: Option<Vec<u8>>,
     pub(super) shown: Shown,
 }
 
@@ -204,8 +211,11 @@ impl Model {
             Op::Undo { incident: n, pick } => {
                 let incident = &mut self.incidents[*n];
                 if let Some(change) = incident.changes.get(*pick).filter(|_| incident.open) {
-                    incident.record.undo(change.number, mark()).unwrap();
-                    incident.changes.remove(*pick);
+                    // Refused where removed cards might come back; then nothing has happened.
+                    match incident.record.undo(change.number, mark()) {
+                        Ok(()) => drop(incident.changes.remove(*pick)),
+                        Err(error) => assert!(matches!(error, RevisionError::Removed { .. }), "{error}"),
+                    }
                 }
                 (vec![self.incident_step(*n)], None)
             }
@@ -215,13 +225,36 @@ impl Model {
                 incident.open = false;
                 (vec![self.incident_step(*n)], None)
             }
+            Op::Sweep { incident: n } => (self.sweep(*n), None),
         }
+    }
+
+    fn sweep(&mut self, n: usize) -> Vec<Step> {
+        let incident = &mut self.incidents[n];
+        let (id, record) = (incident.record.id.clone(), &incident.record);
+        let off = |card: &&ListedCard| !record.lists(&card.record.events);
+        let removed: Vec<(Fingerprint, ListedCard)> = incident
+            .cards
+            .iter()
+            .filter(|(_, card)| off(card))
+            .map(|(fingerprint, card)| (*fingerprint, card.clone()))
+            .collect();
+        let events = removed.iter().map(|(_, card)| card.record.events.as_slice());
+        incident.record.note_removal(events, Reason::Withdrawn, &mark());
+        let mut steps = Vec::new();
+        for (fingerprint, card) in removed {
+            self.incidents[n].cards.remove(&fingerprint);
+            let key = ListKey::Card { key: card.key, fingerprint, incident: id.clone() };
+            steps.push(Step { key, value: None, shown: self.shown() });
+        }
+        steps.push(self.incident_step(n));
+        steps
     }
 
     fn incident_step(&self, n: usize) -> Step {
         let record = &self.incidents[n].record;
         let key = ListKey::Incident(record.id.clone());
-        Step { key, value: record.to_json(), shown: self.shown() }
+        Step { key, value: Some(record.to_json()), shown: self.shown() }
     }
 
     fn import(
@@ -277,7 +310,7 @@ impl Model {
         let card = ListedCard { key: write.name.key.clone(), record: write.record.clone() };
         incident.cards.insert(write.name.fingerprint, card);
         let key = write.list_key(&incident.record.id);
-        Step { key, value: write.record.to_json(), shown: self.shown() }
+        Step { key, value: Some(write.record.to_json()), shown: self.shown() }
     }
 }
 

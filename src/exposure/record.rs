@@ -15,6 +15,7 @@ use crate::domain::expiry::ExpiryDate;
 use crate::domain::incident::{Details, IncidentId, References};
 use crate::domain::time::Timestamp;
 use crate::exposure::fingerprint::CheckValue;
+use crate::exposure::retention::{Gone, Hold, Removal};
 
 /// The name and version of an incident record's JSON form.
 pub const INCIDENT_SCHEMA: &str = "cardwatch.incident/1";
@@ -243,6 +244,9 @@ pub struct Revision {
     /// The incident's cards before and after; absent until done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cards: Option<CardTotals>,
+    /// That records of cards which it withdrew are gone, so that it cannot be undone any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone: Option<Gone>,
 }
 
 /// An incident and its complete revision log.
@@ -262,6 +266,12 @@ pub struct IncidentRecord {
     pub checks: BTreeMap<KeyId, CheckValue>,
     /// The log, in the order of numbers.
     pub revisions: Vec<Revision>,
+    /// Legal holds in the order in which they were set; the last may be in force.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<Hold>,
+    /// When records of cards were removed, and how many.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removals: Vec<Removal>,
 }
 
 /// All that is looked at before the rest is read: another version may differ in everything else.

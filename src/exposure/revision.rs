@@ -59,6 +59,36 @@ pub enum RevisionError {
         /// Why not.
         reason: &'static str,
     },
+    /// What a revision withdrew is gone.
+    #[error(
+        "revision {number} of {incident} cannot be undone: the records of {cards} cards that it withdrew were removed \
+         at {at}; list those cards again in a new revision"
+    )]
+    Removed {
+        /// The incident.
+        incident: IncidentId,
+        /// The revision.
+        number: u32,
+        /// How many cards.
+        cards: u64,
+        /// When the newest of them went.
+        at: Timestamp,
+    },
+    /// A legal hold is in force.
+    #[error("incident {incident} is under a legal hold, set by {by} at {at} ({why}): release it first")]
+    Held {
+        /// The incident.
+        incident: IncidentId,
+        /// Who set it.
+        by: String,
+        /// When.
+        at: Timestamp,
+        /// Why.
+        why: String,
+    },
+    /// No legal hold is in force.
+    #[error("incident {0} is under no legal hold")]
+    NotHeld(IncidentId),
     /// The details contradict themselves.
     #[error("{0}")]
     Details(&'static str),
@@ -101,6 +131,8 @@ impl IncidentRecord {
             closed: None,
             checks: BTreeMap::new(),
             revisions: Vec::new(),
+            holds: Vec::new(),
+            removals: Vec::new(),
         }
     }
 
@@ -127,6 +159,7 @@ impl IncidentRecord {
             details,
             counts: Counts::default(),
             cards: None,
+            gone: None,
         });
         Ok(number)
     }
@@ -190,6 +223,10 @@ impl IncidentRecord {
         };
         if let Some(reason) = reason {
             return Err(RevisionError::CannotUndo { incident: self.id.clone(), number, reason });
+        }
+        if let Some(gone) = self.find(number)?.gone {
+            let (incident, cards) = (self.id.clone(), gone.cards);
+            return Err(RevisionError::Removed { incident, number, cards, at: gone.at });
         }
         self.bury_claimed();
         if let Some(revision) = self.revisions.iter_mut().find(|revision| revision.number == number) {
@@ -289,7 +326,7 @@ impl IncidentRecord {
         }
     }
 
-    fn bury_claimed(&mut self) {
+    pub(in crate::exposure) fn bury_claimed(&mut self) {
         for revision in &mut self.revisions {
             if revision.state == RevisionState::Claimed {
                 revision.state = RevisionState::Dead;

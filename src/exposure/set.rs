@@ -13,6 +13,7 @@
 
 mod cards;
 mod membership;
+mod retained;
 mod view;
 
 use std::collections::HashMap;
@@ -28,6 +29,7 @@ use crate::exposure::set::membership::{Interner, NOWHERE};
 use crate::exposure::set::view::Standing;
 use crate::fault;
 
+pub use crate::exposure::set::retained::{Keep, Retained};
 pub use crate::exposure::set::view::{Hit, Stats, View, WrongCheck};
 
 /// The frontier of a list that nothing was read of.

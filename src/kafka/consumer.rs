@@ -63,6 +63,15 @@ enum Kind {
 }
 
 impl GroupContext {
+    fn new() -> GroupContext {
+        GroupContext {
+            base: Context::default(),
+            changes: Mutex::default(),
+            unanswered: Mutex::default(),
+            closing: AtomicBool::new(false),
+        }
+    }
+
     fn unanswered(&self) -> MutexGuard<'_, Option<Kind>> {
         self.unanswered.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -120,14 +129,8 @@ impl GroupConsumer {
     /// # Errors
     /// When the client refuses its configuration.
     pub fn join(cluster: &Cluster, group: &str, topic: &str) -> Result<GroupConsumer, KafkaError> {
-        let context = GroupContext {
-            base: Context::default(),
-            changes: Mutex::default(),
-            unanswered: Mutex::default(),
-            closing: AtomicBool::new(false),
-        };
         let consumer: BaseConsumer<GroupContext> =
-            cluster.group_consumer(group).create_with_context(context)?;
+            cluster.group_consumer(group).create_with_context(GroupContext::new())?;
         let consumer = Arc::new(consumer);
         let queue = Queue::new(Arc::clone(&consumer))
             .ok_or_else(|| KafkaError::ClientCreation("no queue".to_owned()))?;
@@ -298,6 +301,15 @@ impl std::fmt::Debug for Lookup {
 }
 
 impl Lookup {
+    /// Asks for the offsets that `group` has committed for `topic`, without joining it.
+    ///
+    /// # Errors
+    /// When the client refuses its configuration.
+    pub fn new(cluster: &Cluster, group: &str, topic: &str) -> Result<Lookup, KafkaError> {
+        let consumer = cluster.group_consumer(group).create_with_context(GroupContext::new())?;
+        Ok(Lookup { consumer: Arc::new(consumer), topic: topic.to_owned() })
+    }
+
     /// The *stable* committed offset of each partition. While a transaction that commits offsets is
     /// open, the coordinator does not answer and this is an error: ask again.
     ///

@@ -17,6 +17,7 @@ pub mod producer;
 
 pub mod probe;
 pub mod reader;
+pub mod stay;
 pub mod topics;
 
 pub mod feed;

@@ -9,6 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::client::{ASK_TIMEOUT, Cluster};
 use super::probe::{AskError, Probe};
+pub use super::stay::{self, Stay};
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
 /// Alerts wait at least this long for their receivers, in milliseconds: 14 days.
@@ -60,6 +61,7 @@ impl Wanted {
                 settings.insert("max.compaction.lag.ms", (DAY_MS).to_string());
                 settings.insert("segment.ms", (DAY_MS).to_string());
                 settings.insert("delete.retention.ms", (DAY_MS).to_string());
+                settings.insert("min.cleanable.dirty.ratio", "0.1".to_owned());
             }
             Role::Sightings => {
                 settings.insert("cleanup.policy", "delete".to_owned());
@@ -116,6 +118,24 @@ impl Wanted {
             faults.push(format!("retention.ms is {retention}, needs at least {least} ({words})"));
         }
         faults
+    }
+
+    /// What is allowed and keeps cards on disk without end, in words, with the command that ends it.
+    pub fn remark(&self, found: &Found) -> Option<String> {
+        if stay::of(self.role, found, Duration::ZERO)? != Stay::Endless {
+            return None;
+        }
+        let settings = match self.role {
+            Role::Exposures | Role::CardHistory => {
+                format!("max.compaction.lag.ms={DAY_MS},segment.ms={DAY_MS},delete.retention.ms={DAY_MS}")
+            }
+            _ => self.settings().get("retention.ms").map(|ms| format!("retention.ms={ms}"))?,
+        };
+        Some(format!(
+            "topic {0} keeps what is deleted on disk without end; give it an end with `kafka-configs --alter \
+             --entity-type topics --entity-name {0} --add-config {settings}`",
+            self.name
+        ))
     }
 }
 

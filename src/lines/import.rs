@@ -7,10 +7,11 @@
 
 mod writer;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::audit::Begun;
 use super::read::Source;
 use super::start::Stopped;
 use crate::clock::Clock;
@@ -24,7 +25,7 @@ use crate::exposure::revision::RevisionError;
 use crate::exposure::set::{ExposureSet, View};
 use crate::kafka::client::Cluster;
 use crate::kafka::probe::Probe;
-use crate::kafka::producer::{IMPORT, TransactionalProducer};
+use crate::kafka::producer::{IMPORT, Outcome, Outgoing, TransactionalProducer};
 use crate::stop::{Stop, exit};
 
 pub use writer::Writer;
@@ -60,6 +61,19 @@ impl ImportError {
     }
 }
 
+/// Ends the audit record of a change of the list. Where nobody knows whether it was written, its intent stands
+/// alone.
+pub fn settle<T>(begun: Begun, done: Result<T, ImportError>) -> Result<T, ImportError> {
+    match done {
+        Ok(done) => begun.done().map(|()| done).map_err(ImportError::from),
+        Err(error @ ImportError::Unknown(_)) => Err(error),
+        Err(error) => {
+            begun.failed(&error.to_string());
+            Err(error)
+        }
+    }
+}
+
 /// Where the list is and who changes it.
 pub struct ListTopic {
     /// The cluster.
@@ -85,6 +99,8 @@ impl std::fmt::Debug for ListTopic {
 pub struct Known {
     /// The incident; `None` where there is no such.
     pub incident: Option<IncidentRecord>,
+    /// The offset of the incident's newest record.
+    pub offset: i64,
     /// Its cards, shown or not.
     pub cards: HashMap<Fingerprint, ListedCard>,
     /// The other incidents there are.
@@ -132,6 +148,15 @@ impl Known {
     }
 }
 
+/// What an incident knows of one card.
+#[derive(Debug)]
+pub struct Holding {
+    /// The incident.
+    pub incident: IncidentRecord,
+    /// The card's records, by fingerprint: one for each key that it is or was listed under.
+    pub cards: HashMap<Fingerprint, ListedCard>,
+}
+
 /// How far the list is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Until {
@@ -142,7 +167,7 @@ pub enum Until {
 }
 
 impl ListTopic {
-    /// Reads the whole list as it is at this moment, record by record.
+    /// Reads the whole list as it is at this moment, record by record; the time of the newest record.
     ///
     /// # Errors
     /// When the topic cannot be read, does not come to its end, or `visit` refuses a record.
@@ -150,7 +175,7 @@ impl ListTopic {
         &self,
         until: Until,
         mut visit: impl FnMut(i64, &[u8], Option<&[u8]>) -> Result<(), RecordError>,
-    ) -> Result<(), Stopped> {
+    ) -> Result<Option<Timestamp>, Stopped> {
         self.check_topic()?;
         let marks = match until {
             Until::End => self.probe.watermarks(&self.topic, 0)?,
@@ -161,15 +186,19 @@ impl ListTopic {
             cluster: &self.cluster,
             group: &group,
             topic: &self.topic,
+            partition: 0,
             what: "the exposure list",
             clock: self.clock.as_ref(),
         };
+        let mut newest = None;
         source.read(marks.low, marks.high, |message| {
             let key = message.key().unwrap_or_default();
+            newest = Some(message.timestamp());
             visit(message.offset(), key, message.value()).map_err(|error| {
                 Stopped::new(exit::DATA, format!("{} offset {}: {error}", self.topic, message.offset()))
             })
-        })
+        })?;
+        Ok(newest)
     }
 
     /// What the list says of `id` now.
@@ -178,9 +207,10 @@ impl ListTopic {
     /// As [`ListTopic::read`].
     pub fn look(&self, id: &IncidentId, until: Until) -> Result<Known, Stopped> {
         let mut known = Known::default();
-        self.read(until, |_, key, value| {
+        self.read(until, |offset, key, value| {
             match ListKey::parse(key)? {
                 ListKey::Incident(found) if found == *id => {
+                    known.offset = offset;
                     known.incident = match value {
                         Some(value) => Some(IncidentRecord::from_json(id, value)?),
                         None => None,
@@ -204,14 +234,49 @@ impl ListTopic {
         Ok(known)
     }
 
-    /// All incidents, and how many cards each shows.
+    /// All incidents, and how many cards each shows; the time of the newest record.
     ///
     /// # Errors
     /// As [`ListTopic::read`].
-    pub fn survey(&self) -> Result<Arc<View>, Stopped> {
+    pub fn survey(&self) -> Result<(Arc<View>, Option<Timestamp>), Stopped> {
         let (_, mut writer) = ExposureSet::new(&[]);
-        self.read(Until::End, |offset, key, value| writer.apply(offset, key, value).map(|_| ()))?;
-        Ok(writer.publish())
+        let newest =
+            self.read(Until::End, |offset, key, value| writer.apply(offset, key, value).map(|_| ()))?;
+        Ok((writer.publish(), newest))
+    }
+
+    /// The incidents that have a record of a card under any of these fingerprints.
+    ///
+    /// # Errors
+    /// As [`ListTopic::read`].
+    pub fn holding(&self, names: &HashSet<Fingerprint>) -> Result<BTreeMap<IncidentId, Holding>, Stopped> {
+        let mut incidents = BTreeMap::new();
+        let mut cards: BTreeMap<IncidentId, HashMap<Fingerprint, ListedCard>> = BTreeMap::new();
+        self.read(Until::End, |_, key, value| {
+            let list_key = ListKey::parse(key)?;
+            match (&list_key, value) {
+                (ListKey::Incident(id), Some(value)) => {
+                    incidents.insert(id.clone(), IncidentRecord::from_json(id, value)?);
+                }
+                (ListKey::Incident(id), None) => drop(incidents.remove(id)),
+                (ListKey::Card { key, fingerprint, incident }, value) if names.contains(fingerprint) => {
+                    let of_incident = cards.entry(incident.clone()).or_default();
+                    match value {
+                        None => drop(of_incident.remove(fingerprint)),
+                        Some(value) => {
+                            let record = CardRecord::from_json(&list_key, value)?;
+                            of_incident.insert(*fingerprint, ListedCard { key: key.clone(), record });
+                        }
+                    }
+                }
+                (ListKey::Card { .. }, _) => {}
+            }
+            Ok(())
+        })?;
+        let held = cards.into_iter().filter(|(_, cards)| !cards.is_empty());
+        Ok(held
+            .filter_map(|(id, cards)| Some((id.clone(), Holding { incident: incidents.remove(&id)?, cards })))
+            .collect())
     }
 
     fn check_topic(&self) -> Result<(), Stopped> {
@@ -251,6 +316,34 @@ impl ListTopic {
         Ok((Writer::new(self, id, producer), known))
     }
 
+    /// Writes a tombstone of a card that cannot be, so that brokers close the segment before it. It needs no
+    /// claim to the incident: it changes nothing, for any reader.
+    ///
+    /// # Errors
+    /// When the cluster does not take it.
+    pub fn stir(&self, id: &IncidentId) -> Result<(), Stopped> {
+        let failed = |error: &dyn std::fmt::Display| {
+            Stopped::new(exit::UNAVAILABLE, format!("{} could not be written to: {error}", self.topic))
+        };
+        let clock = Arc::clone(&self.clock);
+        let transactional_id = format!("{}-stir", self.prefix);
+        let mut producer = TransactionalProducer::start(&self.cluster, &transactional_id, IMPORT, clock)
+            .map_err(|error| failed(&error))?;
+        let key = format!("card/none/{}/{id}", Fingerprint([0; 32]));
+        let record = Outgoing {
+            topic: &self.topic,
+            partition: Some(0),
+            key: Some(key.as_bytes()),
+            value: None,
+            headers: &[],
+        };
+        producer.send(record).map_err(|error| failed(&error))?;
+        match producer.commit_alone() {
+            Outcome::Committed => Ok(()),
+            outcome => Err(failed(&format!("{outcome:?}"))),
+        }
+    }
+
     /// Who holds the incident now, for a writer of revision `own` that was fenced.
     fn who_took_over(&self, id: &IncidentId, own: Option<u32>) -> String {
         let deadline = self.clock.instant() + CLAIM_AWAITED;
@@ -285,5 +378,7 @@ fn newest_change(incident: &IncidentRecord, own: Option<u32>) -> Option<(String,
         Some((format!("revision {} undone", revision.number), mark))
     });
     let closed = incident.closed.iter().map(|mark| ("closed".to_owned(), mark));
-    claims.chain(undone).chain(closed).max_by_key(|(_, mark)| mark.at)
+    let removals = incident.removals.iter().filter(|removal| removal.mark.at >= since);
+    let removals = removals.map(|removal| ("records of cards removed".to_owned(), &removal.mark));
+    claims.chain(undone).chain(closed).chain(removals).max_by_key(|(_, mark)| mark.at)
 }

@@ -11,6 +11,8 @@ pub mod score;
 
 pub mod pump;
 
+pub mod access;
+
 mod aborts;
 pub mod audit;
 pub mod dead;
@@ -24,3 +26,4 @@ pub mod restore;
 pub mod sample;
 pub mod skip;
 pub mod start;
+pub mod sweep;

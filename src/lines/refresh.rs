@@ -50,7 +50,7 @@ impl Exposed {
         is
     }
 
-    fn confirm(&self, at: Instant) {
+    pub(super) fn confirm(&self, at: Instant) {
         *self.confirmed.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
     }
 }

@@ -22,6 +22,7 @@ use crate::kafka::client::Cluster;
 use crate::kafka::native::Message;
 use crate::kafka::probe::Probe;
 use crate::kafka::reader::{Read, Reader};
+use crate::lines::score::{Known, NAMES_PREFIX, Names};
 use crate::scoring::history::History;
 use crate::stop::{Stop, exit};
 
@@ -49,9 +50,22 @@ impl Checkpoint {
 #[derive(Debug, Default)]
 pub struct Memory {
     /// By card.
-    pub histories: HashMap<Fingerprint, History>,
+    pub histories: HashMap<Fingerprint, Known>,
+    /// Other names of cards, until the histories they belong to have come.
+    names: HashMap<Fingerprint, Names>,
     /// The last checkpoint; `None` before the first transaction.
     pub checkpoint: Option<Checkpoint>,
+}
+
+impl Memory {
+    /// Compaction keeps no order between a history and the names that belong to it.
+    fn join_names(&mut self) {
+        for (card, names) in std::mem::take(&mut self.names) {
+            if let Some(known) = self.histories.get_mut(&card) {
+                known.names = names;
+            }
+        }
+    }
 }
 
 /// Restores partitions on threads of their own.
@@ -143,6 +157,7 @@ impl Restorer {
                 }
             }
             if reached >= target {
+                memory.join_names();
                 return Ok(memory);
             }
             if reached > before {
@@ -175,11 +190,23 @@ impl Restorer {
             };
             return Ok(());
         }
+        if let Some(card) = key.strip_prefix(NAMES_PREFIX) {
+            let card: Fingerprint = card.parse().map_err(|_| foreign("the key names no fingerprint"))?;
+            match message.value() {
+                Some(value) => {
+                    let names = serde_json::from_slice(value);
+                    memory.names.insert(card, names.map_err(|_| foreign("a card's names do not read"))?);
+                }
+                None => drop(memory.names.remove(&card)),
+            }
+            return Ok(());
+        }
         let fingerprint: Fingerprint = key.parse().map_err(|_| foreign("the key is no fingerprint"))?;
         match message.value() {
             Some(value) => {
                 let history = History::decode(value).map_err(|error| foreign(&error.to_string()))?;
-                memory.histories.insert(fingerprint, history);
+                let known = Known { history, written: message.timestamp(), names: Names::default() };
+                memory.histories.insert(fingerprint, known);
             }
             None => {
                 memory.histories.remove(&fingerprint);

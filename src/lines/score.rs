@@ -4,7 +4,11 @@
 //! the overlay, an abort drops it: the same sightings in any batching, with any aborts, give the same alerts
 //! and histories.
 
+mod memory;
+mod tend;
+
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -30,6 +34,9 @@ use crate::kafka::producer::{Outgoing, Progress, TransactionalProducer};
 use crate::metrics::{LoopMetrics, ScoreMetrics};
 use crate::scoring::history::History;
 use crate::stop::exit;
+
+pub use memory::{Known, NAMES_PREFIX, Names};
+pub use tend::{Forgetting, Tender};
 
 /// The judge in force; SIGHUP replaces it.
 pub type SharedJudge = Arc<Mutex<Arc<Judge>>>;
@@ -63,6 +70,10 @@ pub struct Score {
     pub pulse: Pulse,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
+    /// Forgets histories.
+    pub tender: Tender,
+    /// Set while this process judges partition 0: of all processes, the one that sweeps the list.
+    pub leads: Arc<AtomicBool>,
     /// What this worker remembers.
     pub state: ScoreState,
 }
@@ -74,13 +85,21 @@ struct Raised {
     took_ms: i64,
 }
 
+/// What the open transaction makes of a card.
+enum Pending {
+    /// It was judged; whether the names are new.
+    Judged { known: Known, names_are_new: bool },
+    /// It is forgotten; whether it has names to forget with it.
+    Forgotten { has_names: bool },
+}
+
 /// What a worker of `score` keeps between records.
 #[derive(Default)]
 pub struct ScoreState {
     judge: Option<Arc<Judge>>,
-    committed: HashMap<i32, HashMap<Fingerprint, History>>,
+    committed: HashMap<i32, HashMap<Fingerprint, Known>>,
     /// The overlay: what the open transaction changes. Ordered, so that it is written in one order.
-    pending: BTreeMap<(i32, Fingerprint), History>,
+    pending: BTreeMap<(i32, Fingerprint), Pending>,
     restoring: HashMap<i32, Receiver<Result<Memory, Stopped>>>,
     marks: HashMap<i32, Mark>,
     raised: Vec<Raised>,
@@ -105,16 +124,31 @@ impl std::fmt::Debug for ScoreState {
 
 impl Score {
     fn judge(&mut self, partition: i32, sighting: &Sighting) -> Result<Judgement, LineError> {
-        let place = (partition, sighting.card.fingerprint);
+        let card = sighting.card.fingerprint;
         let committed = self.state.committed.get(&partition).ok_or_else(|| {
             Stopped::new(exit::INTERNAL, format!("partition {partition} flows without its histories"))
         })?;
         let unseen = History::default();
-        let known = self.state.pending.get(&place).or_else(|| committed.get(&place.1)).unwrap_or(&unseen);
+        let (history, mut names, mut names_are_new) = match self.state.pending.get(&(partition, card)) {
+            Some(Pending::Judged { known, names_are_new }) => {
+                (&known.history, known.names.clone(), *names_are_new)
+            }
+            Some(Pending::Forgotten { .. }) => (&unseen, Names::default(), false),
+            None => match committed.get(&card) {
+                Some(known) => (&known.history, known.names.clone(), false),
+                None => (&unseen, Names::default(), false),
+            },
+        };
         let Some(judge) = &self.state.judge else {
             return Err(Stopped::new(exit::INTERNAL, "a sighting came before its batch began").into());
         };
-        Ok(judge.judge(sighting, known, self.state.now))
+        let mut judgement = judge.judge(sighting, history, self.state.now);
+        names_are_new |= names.learn(&sighting.card);
+        let history = std::mem::take(&mut judgement.history);
+        let known = Known { history, written: self.state.now, names };
+        self.state.pending.insert((partition, card), Pending::Judged { known, names_are_new });
+        self.tender.judged(partition, card);
+        Ok(judgement)
     }
 
     fn write_alert(
@@ -154,16 +188,67 @@ impl Score {
         &self,
         partition: i32,
         key: &str,
-        value: &[u8],
+        value: Option<&[u8]>,
         out: &mut TransactionalProducer,
     ) -> Result<(), LineError> {
         Ok(out.send(Outgoing {
             topic: &self.topics.card_history,
             partition: Some(partition),
             key: Some(key.as_bytes()),
-            value: Some(value),
+            value,
             headers: &[],
         })?)
+    }
+
+    fn send_card(
+        &self,
+        partition: i32,
+        card: &Fingerprint,
+        pending: &Pending,
+        out: &mut TransactionalProducer,
+    ) -> Result<(), LineError> {
+        match pending {
+            Pending::Judged { known, names_are_new } => {
+                self.send_state(partition, &card.to_string(), Some(&known.history.encode()), out)?;
+                if *names_are_new {
+                    let names = serde_json::to_vec(&known.names)
+                        .map_err(|error| Stopped::new(exit::INTERNAL, error.to_string()))?;
+                    self.send_state(partition, &Names::key(card), Some(&names), out)?;
+                }
+            }
+            Pending::Forgotten { has_names } => {
+                self.send_state(partition, &card.to_string(), None, out)?;
+                if *has_names {
+                    self.send_state(partition, &Names::key(card), None, out)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps what the committed transaction made of its cards.
+    fn keep(&mut self) {
+        for ((partition, card), pending) in std::mem::take(&mut self.state.pending) {
+            let cards = self.state.committed.entry(partition).or_default();
+            match pending {
+                Pending::Judged { known, .. } => {
+                    if cards.insert(card, known).is_none() {
+                        self.metrics.histories.inc();
+                    }
+                }
+                Pending::Forgotten { .. } => {
+                    if cards.remove(&card).is_some() {
+                        self.metrics.histories.dec();
+                        self.metrics.forgotten.inc();
+                    }
+                }
+            }
+        }
+        if let Some((partition, tended)) = self.tender.merge()
+            && let Some(mark) = self.state.marks.get_mut(&partition)
+        {
+            mark.tended = Some(tended);
+        }
     }
 }
 
@@ -173,6 +258,8 @@ impl Line for Score {
     fn hold(&mut self, start: &Start) -> Result<(), Stopped> {
         self.state.restoring.insert(start.partition, self.restorer.begin(start));
         self.state.marks.insert(start.partition, start.mark.clone());
+        let committed = start.committed.is_some();
+        self.tender.take(start.partition, start.mark.tended, committed, self.clock.instant());
         Ok(())
     }
 
@@ -185,6 +272,9 @@ impl Line for Score {
                 self.metrics.histories.add(histories.len() as i64);
                 self.state.committed.insert(partition, histories);
                 self.state.restoring.remove(&partition);
+                if partition == 0 {
+                    self.leads.store(true, Ordering::Relaxed);
+                }
                 Ok(true)
             }
             Err(TryRecvError::Empty) => Ok(false),
@@ -197,6 +287,10 @@ impl Line for Score {
     fn release(&mut self, partition: i32) {
         self.state.restoring.remove(&partition);
         self.state.marks.remove(&partition);
+        self.tender.release(partition);
+        if partition == 0 {
+            self.leads.store(false, Ordering::Relaxed);
+        }
         if let Some(histories) = self.state.committed.remove(&partition) {
             self.metrics.histories.sub(histories.len() as i64);
         }
@@ -233,13 +327,24 @@ impl Line for Score {
         self.state.duplicates += u64::from(judgement.duplicate_of.is_some());
         self.state.unknown.extend(&judgement.unknown_signals);
         self.state.newest = message.timestamp();
-        self.state.pending.insert((partition, sighting.card.fingerprint), judgement.history);
         Ok(())
     }
 
     fn metadata(&self, partition: i32) -> String {
         let taken_up = self.state.marks.get(&partition).cloned().unwrap_or_default();
-        Mark { frontier: None, ..taken_up }.to_string()
+        let tended = self.tender.note(partition).or(taken_up.tended);
+        Mark { frontier: None, tended, ..taken_up }.to_string()
+    }
+
+    fn tend(&mut self) -> Option<i32> {
+        let clock = (self.clock.instant(), self.clock.now());
+        let forgotten = self.tender.turn(&self.state.committed, clock)?;
+        let known = self.state.committed.get(&forgotten.partition)?;
+        for card in forgotten.cards {
+            let has_names = known.get(&card).is_some_and(|known| !known.names.others.is_empty());
+            self.state.pending.insert((forgotten.partition, card), Pending::Forgotten { has_names });
+        }
+        Some(forgotten.partition)
     }
 
     fn close_batch(
@@ -248,26 +353,21 @@ impl Line for Score {
         out: &mut TransactionalProducer,
     ) -> Result<(), LineError> {
         self.undertaker.check()?;
-        for (&(partition, fingerprint), history) in &self.state.pending {
-            self.send_state(partition, &fingerprint.to_string(), &history.encode(), out)?;
+        for ((partition, card), pending) in &self.state.pending {
+            self.send_card(*partition, card, pending, out)?;
         }
         for progress in progress {
             let checkpoint = Checkpoint { next_offset: progress.next, partitions: self.restorer.partitions };
             let value = serde_json::to_vec(&checkpoint)
                 .map_err(|error| Stopped::new(exit::INTERNAL, error.to_string()))?;
-            self.send_state(progress.partition, &Checkpoint::key(progress.partition), &value, out)?;
+            self.send_state(progress.partition, &Checkpoint::key(progress.partition), Some(&value), out)?;
         }
         Ok(())
     }
 
     fn merge(&mut self, took: Duration) -> Timestamp {
         let judgements = std::mem::take(&mut self.state.judgements);
-        for ((partition, fingerprint), history) in std::mem::take(&mut self.state.pending) {
-            let histories = self.state.committed.entry(partition).or_default();
-            if histories.insert(fingerprint, history).is_none() {
-                self.metrics.histories.inc();
-            }
-        }
+        self.keep();
         self.loop_metrics.committed(took);
         self.loop_metrics.worked_off(judgements, self.state.newest);
         self.metrics.judgements.inc_by(judgements);
@@ -284,6 +384,7 @@ impl Line for Score {
 
     fn discard(&mut self) {
         self.state.pending.clear();
+        self.tender.discard();
         self.state.raised.clear();
         self.state.unknown.clear();
         self.state.judgements = 0;

@@ -10,6 +10,7 @@ use cardwatch::domain::position::Position;
 use cardwatch::domain::time::Timestamp;
 use serde_json::Value;
 
+use super::forgotten::{forgotten, is_history};
 use super::records::Message;
 
 /// A transaction that was produced to an input topic.
@@ -391,9 +392,15 @@ fn histories(run: &Run, wire: &dyn Wire, judged: &[&Sighting<'_>], found: &mut V
         cards.entry((one.message.partition, one.fingerprint.as_bytes())).or_default().push(one.message);
     }
     let mut records = latest(&run.history);
-    records.retain(|(_, key), message| !key.starts_with(b"checkpoint/") && message.value.is_some());
+    records.retain(|(_, key), message| is_history(key) && message.value.is_some());
+    let forgotten = forgotten(run, wire);
     for ((partition, key), sightings) in &mut cards {
         sightings.sort_by_key(|message| message.offset);
+        let since = forgotten.get(&(*partition, *key)).copied().unwrap_or(0);
+        sightings.retain(|message| message.offset >= since);
+        if sightings.is_empty() && !records.contains_key(&(*partition, *key)) {
+            continue;
+        }
         let name = format!("card {} in partition {partition}", String::from_utf8_lossy(key));
         let Some(record) = records.remove(&(*partition, *key)) else {
             let text = format!("{name}: {} sightings and no history", sightings.len());

@@ -19,6 +19,7 @@ pub mod jars;
 pub mod reaper;
 
 pub mod check;
+pub mod forgotten;
 pub mod load;
 pub mod wire;
 

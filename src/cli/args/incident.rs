@@ -29,6 +29,12 @@ Examples:
 Examples:
   cardwatch incident close shop-2026 --as \"Risk desk\"")]
     Close(CloseArgs),
+    /// Put an incident under a legal hold: nothing of it is removed until that is released.
+    #[command(after_help = "\
+Examples:
+  cardwatch incident hold shop-2026 --why \"case 7 of the district court\" --as \"Legal\"
+  cardwatch incident hold shop-2026 --release --as \"Legal\"")]
+    Hold(HoldArgs),
     /// Show an incident and its revisions.
     #[command(after_help = "\
 Examples:
@@ -176,6 +182,26 @@ pub struct CloseArgs {
     /// The incident.
     #[arg(value_name = "ID")]
     pub incident: IncidentId,
+
+    /// How it is done.
+    #[command(flatten)]
+    pub change: ChangeArgs,
+}
+
+/// `cardwatch incident hold`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct HoldArgs {
+    /// The incident.
+    #[arg(value_name = "ID")]
+    pub incident: IncidentId,
+
+    /// Why: it is written down and shown.
+    #[arg(long, value_name = "TEXT", required_unless_present = "release")]
+    pub why: Option<String>,
+
+    /// Release the hold: what was due meanwhile is removed by the next sweep.
+    #[arg(long, conflicts_with = "why")]
+    pub release: bool,
 
     /// How it is done.
     #[command(flatten)]

@@ -32,7 +32,7 @@ pub(super) fn close(desk: &Desk<'_>, id: &IncidentId, args: &ChangeArgs) -> Resu
     Ok(())
 }
 
-fn change(
+pub(super) fn change(
     desk: &Desk<'_>,
     id: &IncidentId,
     args: &ChangeArgs,

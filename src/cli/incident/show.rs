@@ -6,6 +6,7 @@ use super::{Desk, existing, state};
 use crate::domain::card::KeyId;
 use crate::domain::incident::IncidentId;
 use crate::exposure::record::{IncidentRecord, IncidentState, Mark, Revision, RevisionState};
+use crate::exposure::retention::Removal;
 use crate::lines::import::{Known, Until};
 use crate::lines::start::Stopped;
 use crate::report::revision::details_rows;
@@ -21,7 +22,7 @@ pub(super) fn show(desk: &Desk<'_>, id: &IncidentId) -> Result<(), Stopped> {
 
 /// `cardwatch incident list`.
 pub(super) fn list(desk: &Desk<'_>, only_open: bool) -> Result<(), Stopped> {
-    let view = desk.list.survey()?;
+    let (view, _) = desk.list.survey()?;
     let cards: BTreeMap<&IncidentId, u64> =
         view.stats().by_incident.iter().map(|(id, cards)| (id, *cards)).collect();
     let mut table = Table::new(
@@ -70,6 +71,17 @@ fn about(incident: &IncidentRecord, known: &Known) -> Table {
         table.row(["Closed".into(), said(closed).into()]);
     }
     table.row(["Cards watched".into(), known.shown().into()]);
+    for hold in &incident.holds {
+        table.row(["Legal hold".into(), format!("{}, because: {}", said(&hold.set), hold.why).into()]);
+        if let Some(released) = &hold.released {
+            table.row(["Legal hold released".into(), said(released).into()]);
+        }
+    }
+    for removal in &incident.removals {
+        let Removal { mark, why, cards } = removal;
+        let text = format!("{cards} ({}), {}", why.as_str(), said(mark));
+        table.row(["Records removed".into(), text.into()]);
+    }
     match incident.details() {
         Some(details) => {
             for (name, value) in details_rows(details) {
@@ -113,6 +125,7 @@ fn log(incident: &IncidentRecord) -> Table {
             ("rejected", "Rejected"),
             ("cards", "Cards after"),
             ("undone", "Undone"),
+            ("gone", "Records gone"),
         ],
     );
     for revision in &incident.revisions {
@@ -131,6 +144,7 @@ fn log(incident: &IncidentRecord) -> Table {
             count(counts.rejected),
             revision.cards.map(|cards| cards.after).into(),
             revision.undone.as_ref().map(said).into(),
+            revision.gone.map(|gone| gone.cards).into(),
         ]);
     }
     table

@@ -42,7 +42,7 @@ fn run(
     writer.in_part = in_part;
     let mut views: Vec<(Arc<View>, Shown)> = vec![(set.view(), Shown::default())];
     for (offset, step) in steps.iter().enumerate() {
-        let applied = writer.apply(offset as i64, step.key.to_string().as_bytes(), Some(&step.value));
+        let applied = writer.apply(offset as i64, step.key.to_string().as_bytes(), step.value.as_deref());
         let applied = applied.map_err(|error| format!("step {offset}: {error}"))?;
         let marks = applied != Applied::Card;
         if offset >= load_until && (offset == load_until || (marks && publish(offset))) {
@@ -76,6 +76,8 @@ proptest! {
     fn every_view_shows_for_ever_what_the_list_showed_at_its_frontier(
         ops in ops(16), load_until in 0usize..20, publishes in prop::collection::vec(any::<bool>(), 200),
     ) {
+        // Old views show a card no more once its record is removed; the newest never did.
+        let ops: Vec<Op> = ops.into_iter().filter(|op| !matches!(op, Op::Sweep { .. })).collect();
         let steps = steps(&ops);
         let result = run(&steps, load_until, false, |offset| publishes[offset % publishes.len()]);
         prop_assert_eq!(result, Ok(()), "{:#?}", ops);
@@ -90,7 +92,7 @@ proptest! {
             let key = step.key.to_string();
             let is_last = !all[offset + 1..].iter().any(|later| later.key == step.key);
             if is_last || kept[offset % kept.len()] {
-                writer.apply(offset as i64, key.as_bytes(), Some(&step.value)).unwrap();
+                writer.apply(offset as i64, key.as_bytes(), step.value.as_deref()).unwrap();
             }
         }
         let view = writer.publish();
@@ -131,7 +133,7 @@ fn two_incidents() -> SetWriter {
     let other =
         Op::Import { incident: 1, mode: Mode::Add, second_key: false, list: vec![0], dies_after: None };
     for (offset, step) in steps(&[import(Mode::Add, &[0, 1]), other]).iter().enumerate() {
-        writer.apply(offset as i64, step.key.to_string().as_bytes(), Some(&step.value)).unwrap();
+        writer.apply(offset as i64, step.key.to_string().as_bytes(), step.value.as_deref()).unwrap();
     }
     writer
 }
@@ -260,7 +262,7 @@ fn readers_on_other_threads_see_each_revision_whole() {
             views
         });
         for (offset, step) in steps.iter().enumerate() {
-            writer.apply(offset as i64, step.key.to_string().as_bytes(), Some(&step.value)).unwrap();
+            writer.apply(offset as i64, step.key.to_string().as_bytes(), step.value.as_deref()).unwrap();
             writer.publish();
         }
         done.store(true, std::sync::atomic::Ordering::Release);

@@ -110,6 +110,8 @@ pub struct View {
     incidents: Vec<Option<Standing>>,
     /// For each membership known when the view was made, the incidents that show, sorted by id.
     visible: Vec<Box<[u32]>>,
+    /// For each membership, how many cards have it, under whichever key.
+    cards: Vec<u64>,
     stats: Stats,
 }
 
@@ -121,8 +123,9 @@ impl View {
         incidents: Vec<Option<Standing>>,
         card_counts: &[Vec<u64>],
     ) -> View {
-        let mut view =
-            View { frontier, tables, memberships, incidents, visible: Vec::new(), stats: Stats::default() };
+        let stats = Stats::default();
+        let (visible, cards) = (Vec::new(), sums(card_counts));
+        let mut view = View { frontier, tables, memberships, incidents, visible, cards, stats };
         view.visible = view.memberships.all().iter().map(|members| view.shown(members)).collect();
         view.stats = view.count(card_counts);
         view
@@ -212,6 +215,23 @@ impl View {
         standings.filter_map(|standing| standing.exposed_in.clone()).collect()
     }
 
+    pub(super) fn memberships(&self) -> &Memberships {
+        &self.memberships
+    }
+
+    /// The card's membership under each key that lists it.
+    pub(super) fn memberships_of(&self, card: &Fingerprint) -> impl Iterator<Item = u32> {
+        self.tables.iter().filter_map(|table| table.get(card))
+    }
+
+    pub(super) fn cards(&self) -> &[u64] {
+        &self.cards
+    }
+
+    pub(super) fn incident(&self, incident: u32) -> Option<&IncidentRecord> {
+        self.standing(incident).map(|standing| &*standing.record)
+    }
+
     fn standing(&self, incident: u32) -> Option<&Standing> {
         self.incidents.get(incident as usize)?.as_ref()
     }
@@ -248,4 +268,13 @@ impl View {
         stats.by_incident.sort();
         stats
     }
+}
+
+/// For each membership the cards of all keys.
+fn sums(card_counts: &[Vec<u64>]) -> Vec<u64> {
+    let mut sums = vec![0; card_counts.iter().map(Vec::len).max().unwrap_or(0)];
+    for counts in card_counts {
+        sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+    }
+    sums
 }

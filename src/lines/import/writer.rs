@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{ImportError, ListTopic};
 use crate::domain::incident::{Details, IncidentId};
-use crate::exposure::plan::CardWrite;
+use crate::exposure::plan::{CardName, CardWrite};
 use crate::exposure::record::{IncidentRecord, ListKey, Mark};
 use crate::exposure::revision::Finish;
 use crate::kafka::producer::{Outcome, Outgoing, SendError, TransactionalProducer};
@@ -60,7 +60,7 @@ impl<'a> Writer<'a> {
     /// When the write fails or another import took over.
     pub fn card(&mut self, write: &CardWrite) -> Result<(), ImportError> {
         let key = write.list_key(&self.id).to_string();
-        self.send(&key, &write.record.to_json())?;
+        self.send(&key, Some(&write.record.to_json()))?;
         if self.records >= RECORDS_MAX { self.commit() } else { self.breathe() }
     }
 
@@ -111,23 +111,39 @@ impl<'a> Writer<'a> {
     /// When the write fails or another import took over.
     pub fn put(&mut self, incident: &IncidentRecord) -> Result<(), ImportError> {
         let key = ListKey::Incident(incident.id.clone()).to_string();
-        self.send(&key, &incident.to_json())?;
+        self.send(&key, Some(&incident.to_json()))?;
         if let Some((topic, key, value)) = self.attested.take() {
-            self.send_to(&topic, &key, &value)?;
+            self.send_to(&topic, &key, Some(&value))?;
         }
         self.commit()
     }
 
-    fn send(&mut self, key: &str, value: &[u8]) -> Result<(), ImportError> {
+    /// Removes records of cards together with the incident record that tells of it, in one transaction.
+    ///
+    /// # Errors
+    /// When the write fails or another change took over; then none of them is removed.
+    pub fn remove(&mut self, cards: &[CardName], incident: &IncidentRecord) -> Result<(), ImportError> {
+        for card in cards {
+            let key = ListKey::Card {
+                key: card.key.clone(),
+                fingerprint: card.fingerprint,
+                incident: self.id.clone(),
+            };
+            self.send(&key.to_string(), None)?;
+        }
+        self.put(incident)
+    }
+
+    fn send(&mut self, key: &str, value: Option<&[u8]>) -> Result<(), ImportError> {
         let topic = self.list.topic.clone();
         self.send_to(&topic, key.as_bytes(), value)
     }
 
-    fn send_to(&mut self, topic: &str, key: &[u8], value: &[u8]) -> Result<(), ImportError> {
+    fn send_to(&mut self, topic: &str, key: &[u8], value: Option<&[u8]>) -> Result<(), ImportError> {
         if self.records == 0 {
             self.opened = self.list.clock.instant();
         }
-        let record = Outgoing { topic, partition: Some(0), key: Some(key), value: Some(value), headers: &[] };
+        let record = Outgoing { topic, partition: Some(0), key: Some(key), value, headers: &[] };
         self.records += 1;
         match self.producer.send(record) {
             Ok(()) => Ok(()),

@@ -91,6 +91,13 @@ impl<L: Line> Pump<L> {
         reason: &str,
         started: Instant,
     ) -> Result<(), Stopped> {
+        if self.tended.is_some() {
+            // The offset is the same either way: only what stands on the topics can tell.
+            tracing::warn!(line = L::NAME, reason, "the outcome of a transaction is unknown, restoring");
+            self.line.discard();
+            self.reset(self.clock.instant());
+            return self.retake();
+        }
         tracing::warn!(line = L::NAME, reason, "the outcome of a transaction is unknown, asking");
         let partitions: Vec<i32> = progress.iter().map(|progress| progress.partition).collect();
         let found = match self.starts.lookup.committed(&partitions) {

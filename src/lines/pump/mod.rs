@@ -94,6 +94,12 @@ pub trait Line {
     /// What is written beside the offset of `partition`.
     fn metadata(&self, partition: i32) -> String;
 
+    /// Nothing is open: a moment to propose a change of memory that no record made. The partition that it
+    /// belongs to is committed where it stands, in a transaction of its own.
+    fn tend(&mut self) -> Option<i32> {
+        None
+    }
+
     /// Last additions to a transaction that is about to commit `progress`. Returns whether records
     /// without outputs of their own must open a transaction.
     fn close_batch(
@@ -164,6 +170,8 @@ pub struct Pump<L: Line> {
     first_output: Option<Instant>,
     last_commit: Instant,
     records: u64,
+    /// The partition whose memory the open transaction changes without a record.
+    tended: Option<i32>,
 }
 
 impl<L: Line> std::fmt::Debug for Pump<L> {
@@ -192,6 +200,7 @@ impl<L: Line> Pump<L> {
             aborts: Aborts::default(),
             first_output: None,
             records: 0,
+            tended: None,
         }
     }
 
@@ -225,6 +234,7 @@ impl<L: Line> Pump<L> {
     fn turn(&mut self) -> Result<(), Stopped> {
         self.serve_changes()?;
         self.let_flow()?;
+        self.tend()?;
         self.consumer.take(self.wait());
         self.process_batch()?;
         self.commit_if_due()?;
@@ -232,6 +242,20 @@ impl<L: Line> Pump<L> {
         let finding = self.finding.as_ref().map_or(0, |finding| finding.partitions);
         self.line.beat(self.owned.len() + finding, held + finding);
         Ok(())
+    }
+
+    /// Between two transactions: what the line does to its memory by itself.
+    fn tend(&mut self) -> Result<(), Stopped> {
+        if self.records > 0 || self.producer.is_open() || self.consumer.is_lost() {
+            return Ok(());
+        }
+        self.tended = self.line.tend();
+        if self.tended.is_none() {
+            return Ok(());
+        }
+        let committed = self.commit_now();
+        self.tended = None;
+        committed
     }
 
     /// How long the next take may wait: not beyond the moment a commit is due.
@@ -319,7 +343,10 @@ impl<L: Line> Pump<L> {
     }
 
     fn progress(&self) -> Vec<Progress> {
-        let moved = self.owned.iter().filter(|(_, owned)| owned.next > owned.base);
+        let moved = self
+            .owned
+            .iter()
+            .filter(|(partition, owned)| owned.next > owned.base || self.tended == Some(**partition));
         moved
             .map(|(&partition, owned)| Progress {
                 partition,
@@ -358,7 +385,8 @@ impl<L: Line> Pump<L> {
         let now = self.clock.instant();
         let newest = self.line.merge(now - started);
         for progress in progress {
-            self.standings.set(progress.partition, progress.next, Some(newest));
+            let newest = Some(newest).filter(|_| self.tended.is_none());
+            self.standings.set(progress.partition, progress.next, newest);
             if let Some(owned) = self.owned.get_mut(&progress.partition) {
                 owned.base = progress.next;
             }

@@ -1,0 +1,117 @@
+//! Everything that is held about one card: in the list, in histories, sightings and alerts.
+
+use std::collections::{BTreeMap, HashSet};
+
+use serde_json::Value;
+
+use super::import::{Holding, ListTopic};
+use super::read::Source;
+use super::score::{Known, NAMES_PREFIX, Names};
+use super::start::Stopped;
+use crate::domain::card::Fingerprint;
+use crate::domain::incident::IncidentId;
+use crate::kafka::native::Message;
+use crate::scoring::history::History;
+
+/// Looks for a card everywhere.
+#[derive(Debug)]
+pub struct Access {
+    /// The list, and how the cluster is reached.
+    pub list: ListTopic,
+    /// The topic of the sightings.
+    pub sightings: String,
+    /// The topic of the histories.
+    pub card_history: String,
+    /// The topic of the alerts.
+    pub alerts: String,
+}
+
+/// What is held about a card.
+#[derive(Debug, Default)]
+pub struct Held {
+    /// Every fingerprint of the card that is known.
+    pub names: HashSet<Fingerprint>,
+    /// The incidents that have a record of it.
+    pub incidents: BTreeMap<IncidentId, Holding>,
+    /// Its histories, one for each key that was primary while it was seen.
+    pub histories: Vec<(Fingerprint, Known)>,
+    /// Its sightings, oldest first.
+    pub sightings: Vec<Value>,
+    /// Its alerts, oldest first.
+    pub alerts: Vec<Value>,
+}
+
+impl Access {
+    /// Finds everything about the card of these fingerprints. Reads the topics from end to end.
+    ///
+    /// # Errors
+    /// When a topic cannot be read.
+    pub fn find(&self, names: HashSet<Fingerprint>) -> Result<Held, Stopped> {
+        let mut held = Held { names, ..Held::default() };
+        let mut histories = BTreeMap::new();
+        self.read(&self.card_history, |message| take_history(message, &mut histories))?;
+        // A history is kept under the name that was primary; the card may have been asked for by another.
+        for (card, (_, names)) in &histories {
+            if std::iter::once(card).chain(&names.others).any(|name| held.names.contains(name)) {
+                held.names.insert(*card);
+                held.names.extend(&names.others);
+            }
+        }
+        for (card, (known, names)) in histories {
+            if let Some(known) = known.filter(|_| held.names.contains(&card)) {
+                held.histories.push((card, Known { names, ..known }));
+            }
+        }
+        held.incidents = self.list.holding(&held.names)?;
+        for (topic, found) in [(&self.sightings, &mut held.sightings), (&self.alerts, &mut held.alerts)] {
+            let names = &held.names;
+            self.read(topic, |message| {
+                let card = card_of(message.key().unwrap_or_default());
+                if card.is_some_and(|card| names.contains(&card)) {
+                    found.extend(message.value().and_then(|value| serde_json::from_slice(value).ok()));
+                }
+            })?;
+        }
+        Ok(held)
+    }
+
+    /// Reads a topic as far as it is committed.
+    fn read(&self, topic: &str, mut visit: impl FnMut(&Message<'_>)) -> Result<(), Stopped> {
+        let group = format!("{}-access", self.list.prefix);
+        for partition in 0..self.list.probe.partitions(topic)?.unwrap_or(0) {
+            let marks = self.list.probe.stable_watermarks(topic, partition)?;
+            let source = Source {
+                cluster: &self.list.cluster,
+                group: &group,
+                topic,
+                partition,
+                what: "topic",
+                clock: self.list.clock.as_ref(),
+            };
+            source.read(marks.low, marks.high, |message| {
+                visit(message);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn card_of(key: &[u8]) -> Option<Fingerprint> {
+    std::str::from_utf8(key).ok()?.parse().ok()
+}
+
+fn take_history(message: &Message<'_>, histories: &mut BTreeMap<Fingerprint, (Option<Known>, Names)>) {
+    let Some(key) = message.key().and_then(|key| std::str::from_utf8(key).ok()) else { return };
+    if let Some(card) = key.strip_prefix(NAMES_PREFIX).and_then(|card| card.parse().ok()) {
+        let names = message.value().and_then(|value| serde_json::from_slice(value).ok());
+        histories.entry(card).or_default().1 = names.unwrap_or_default();
+        return;
+    }
+    // Checkpoints are under the same roof.
+    let Some(card) = card_of(message.key().unwrap_or_default()) else { return };
+    let history = message.value().and_then(|value| History::decode(value).ok());
+    let known =
+        history.map(|history| Known { history, written: message.timestamp(), names: Names::default() });
+    histories.entry(card).or_default().0 = known;
+}

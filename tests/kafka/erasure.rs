@@ -1,0 +1,208 @@
+//! Removing cards for good: from the list, from the histories, and from the broker's disks.
+
+use std::time::Duration;
+
+use cardwatch::domain::card::CardNumber;
+use cardwatch::exposure::fingerprint::Fingerprinter;
+use cardwatch::files::keys::KeyDirectory;
+use serde_json::json;
+
+use crate::deployment::{COMMAND, Deployment, INPUT_PARTITIONS, column, fails, json, leaks, lines, ok};
+use crate::support::load::card_number;
+use crate::support::program::{Ended, Invocation};
+use crate::support::{Isolation, Outgoing, Program, wait};
+
+const WITHIN: Duration = Duration::from_secs(90);
+
+/// A deployment whose brokers clean at once, and what to run it with.
+struct Erasing {
+    deployment: Deployment,
+    config: String,
+}
+
+impl Erasing {
+    fn new(area: &str) -> Option<Erasing> {
+        let deployment = Deployment::bare(area)?;
+        deployment.kafka.create(&deployment.topic("transactions"), INPUT_PARTITIONS, &[]);
+        ok(deployment.command(&["topics", "--create"]));
+        for topic in ["exposures", "card-history"] {
+            deployment.kafka.set(
+                &deployment.topic(topic),
+                &[
+                    ("segment.ms", "500"),
+                    ("max.compaction.lag.ms", "500"),
+                    ("delete.retention.ms", "500"),
+                    ("min.cleanable.dirty.ratio", "0.01"),
+                    // So that what is searched for would be found.
+                    ("compression.type", "uncompressed"),
+                ],
+            );
+        }
+        let retention = "[retention]\nwithdrawn = \"0s\"\nended = \"0s\"\nsweep_every = \"1s\"\n";
+        let config = deployment.config() + retention;
+        Some(Erasing { deployment, config })
+    }
+
+    fn command(&self, arguments: &[&str]) -> Invocation {
+        Program::with(arguments).config(&self.config).env("USER", "anna")
+    }
+
+    fn fingerprint(&self, card: usize) -> String {
+        let keyring = KeyDirectory::new(&self.deployment.path("keys")).load().unwrap();
+        let number = CardNumber::parse(card_number(card).as_bytes()).unwrap();
+        Fingerprinter::new(&keyring).of_number(0, &number).to_string()
+    }
+
+    /// Uses these cards once each.
+    fn send(&self, cards: &[usize]) {
+        let records: Vec<Outgoing> = cards
+            .iter()
+            .map(|card| {
+                let body = json!({"card": card_number(*card), "amount": "12.50", "currency": "USD"});
+                Outgoing::to(&self.deployment.topic("transactions")).value(body.to_string())
+            })
+            .collect();
+        self.deployment.kafka.produce(&records);
+    }
+
+    /// The last record of a key on a topic: its value, or `None` for a tombstone and where there is none.
+    fn last(&self, topic: &str, key: &str) -> Option<Vec<u8>> {
+        let records = self.deployment.kafka.read_stable(&self.deployment.topic(topic));
+        let last = records.into_iter().rfind(|record| record.key_text() == key);
+        last.and_then(|record| record.value)
+    }
+
+    fn record(&self, card: usize) -> Option<Vec<u8>> {
+        self.last("exposures", &format!("card/k1/{}/shop", self.fingerprint(card)))
+    }
+
+    fn history(&self, card: usize) -> Option<cardwatch::scoring::history::History> {
+        let value = self.last("card-history", &self.fingerprint(card))?;
+        Some(cardwatch::scoring::history::History::decode(&value).unwrap())
+    }
+
+    /// Whether a card's fingerprint is in any file of the two compacted topics.
+    fn is_on_disk(&self, card: usize) -> bool {
+        let fingerprint = self.fingerprint(card);
+        let kafka = &self.deployment.kafka;
+        ["exposures", "card-history"].iter().any(|topic| {
+            let topic = self.deployment.topic(topic);
+            (0..kafka.partitions(&topic)).flat_map(|partition| kafka.segments(&topic, partition)).any(
+                |file| {
+                    // A file that is cleaned away meanwhile is read as empty.
+                    let bytes = std::fs::read(file).unwrap_or_default();
+                    bytes.windows(fingerprint.len()).any(|window| window == fingerprint.as_bytes())
+                },
+            )
+        })
+    }
+}
+
+#[test]
+fn a_card_that_is_removed_leaves_no_trace_on_the_brokers_disk() {
+    let Some(erasing) = Erasing::new("erasure") else { return };
+    let deployment = &erasing.deployment;
+    let list = deployment.file("list", lines(0..3));
+    ok(deployment.open("shop", &["--list", &list]));
+    let mut service = erasing.command(&["run"]).start();
+    erasing.send(&[0, 0, 1, 2]);
+    wait::until("histories", WITHIN, || (0..3).all(|card| erasing.history(card).is_some()).then_some(()));
+    assert!((0..3).all(|card| erasing.is_on_disk(card)), "the search would find nothing");
+
+    // Somebody asks what is held about card 1, and has it forgotten; card 0 was listed by mistake.
+    let held = ok(erasing.command(&["--format", "json", "card", "show"]).input(lines(1..2)));
+    let told = json(&held);
+    assert_eq!(
+        (&told["incidents"][0]["incident"], &told["incidents"][0]["events"]),
+        (&json!("shop"), &json!("+1"))
+    );
+    assert_eq!((&told["histories"][0]["judgements"], &told["histories"][0]["uses"]), (&json!(1), &json!(1)));
+    assert_eq!(told["sightings"].as_array().unwrap().len(), 1);
+    let (ended, _) = erasing.command(&["card", "forget"]).input(lines(1..2)).run(COMMAND);
+    assert_eq!(ended, Ended::Code(64), "without --yes");
+    let dry = ok(erasing.command(&["card", "forget", "--dry-run"]).input(lines(1..2)));
+    assert!(erasing.record(1).is_some(), "a dry run removed something");
+    let forgotten =
+        ok(erasing.command(&["card", "forget", "--yes", "--as", "Privacy desk"]).input(lines(1..2)));
+    assert!(erasing.record(1).is_none() && erasing.history(1).is_none(), "{}", forgotten.transcript());
+    for program in [&held, &dry, &forgotten] {
+        assert_eq!(leaks(program.transcript().as_bytes(), &[1]), None);
+    }
+    let fewer = deployment.file("fewer", lines(0..1));
+    ok(deployment.command(&["incident", "revise", "shop", "--withdraw", &fewer]));
+    wait::until("the sweep", WITHIN, || {
+        (erasing.record(0).is_none() && erasing.history(0).is_none()).then_some(())
+    });
+    fails(
+        erasing.command(&["incident", "revise", "shop", "--undo", "2"]),
+        65,
+        &["revision 2 of shop cannot be undone", "records of 1 cards", "removed at 20"],
+    );
+
+    // The brokers clean while the service runs, though nobody uses a card or changes the list.
+    wait::until("the disk is clean", WITHIN, || {
+        (!erasing.is_on_disk(0) && !erasing.is_on_disk(1)).then_some(())
+    });
+    assert!(erasing.is_on_disk(2), "what is watched must stay");
+    assert!(erasing.record(2).is_some() && erasing.history(2).is_some());
+    let shown = json(&ok(erasing.command(&["--format", "json", "incident", "show", "shop"])));
+    let removed: Vec<&str> = shown["incident"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|row| row["field"] == "Records removed")
+        .map(|row| row["value"].as_str().unwrap())
+        .collect();
+    assert!(
+        removed[0].starts_with("1 (forgotten), ") && removed[0].ends_with("by Privacy desk"),
+        "{removed:?}"
+    );
+    assert!(removed[1].starts_with("1 (withdrawn), "), "{removed:?}");
+
+    // Listed again, the card begins anew.
+    ok(deployment.command(&["incident", "revise", "shop", "--add", &fewer]));
+    let sightings = || deployment.kafka.read_stable(&deployment.topic("sightings")).len();
+    wait::until("a new history", WITHIN, || {
+        let seen = sightings() as u64 - 4;
+        // Recognised only once the service knows the revision.
+        if seen == 0 {
+            erasing.send(&[0]);
+        }
+        (seen > 0 && erasing.history(0).is_some_and(|history| history.judgements() == seen)).then_some(())
+    });
+    assert_eq!(service.terminate(COMMAND), Ended::Code(0), "{}", service.transcript());
+    let events: serde_json::Value = serde_json::from_slice(&erasing.record(0).unwrap()).unwrap();
+    assert_eq!(events["events"], json!([3]));
+}
+
+#[test]
+fn a_legal_hold_keeps_what_the_end_of_a_watch_would_remove() {
+    let Some(erasing) = Erasing::new("hold") else { return };
+    let deployment = &erasing.deployment;
+    let list = deployment.file("list", lines(5..8));
+    ok(deployment.open("shop", &["--list", &list]));
+    ok(erasing.command(&["incident", "hold", "shop", "--why", "case 7", "--as", "Legal"]));
+    fails(erasing.command(&["incident", "hold", "shop", "--why", "again"]), 65, &["legal hold", "case 7"]);
+    ok(deployment.command(&["incident", "close", "shop"]));
+    let kept = json(&ok(erasing.command(&["--format", "json", "sweep"])));
+    assert_eq!(kept, json!([]), "nothing is due under a hold");
+    fails(
+        erasing.command(&["card", "forget", "--yes"]).input(lines(5..6)),
+        65,
+        &["legal hold, set by Legal", "nothing was removed"],
+    );
+    assert!((5..8).all(|card| erasing.record(card).is_some()));
+    ok(erasing.command(&["incident", "hold", "shop", "--release", "--as", "Legal"]));
+    let planned = json(&ok(erasing.command(&["--format", "json", "sweep", "--dry-run"])));
+    assert!((5..8).all(|card| erasing.record(card).is_some()), "a dry run removed something");
+    // `score` never ran, so there is no history to wait for.
+    let swept = json(&ok(erasing.command(&["--format", "json", "sweep"])));
+    assert_eq!((&planned[0]["removed"], &swept[0]["removed"]), (&json!(3), &json!(3)));
+    assert!((5..8).all(|card| erasing.record(card).is_none()));
+    assert_eq!(json(&ok(erasing.command(&["--format", "json", "sweep"]))), json!([]));
+    let shown = json(&ok(erasing.command(&["--format", "json", "incident", "show", "shop"])));
+    let told = column(&shown["incident"], "field", "value");
+    assert!(told["Legal hold"].as_str().unwrap().ends_with("by Legal, because: case 7"));
+    assert!(told["Records removed"].as_str().unwrap().starts_with("3 (ended), "));
+    assert!(erasing.deployment.kafka.read(&deployment.topic("exposures"), Isolation::Committed).len() > 3);
+}
