@@ -1,9 +1,10 @@
-//! `cardwatch incident open | revise | close | show | list`.
+//! `cardwatch incident open | revise | close | show | report | list`.
 
 mod details;
 mod entries;
 mod import;
 mod marker;
+mod report;
 mod show;
 mod tally;
 
@@ -13,7 +14,7 @@ use super::args::{Args, ChangeArgs, IncidentCommand};
 use super::output::Output;
 use super::{guard, settings};
 use crate::app::audit;
-use crate::app::settings::cluster;
+use crate::app::settings::{cluster, names};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
 use crate::domain::audit::Via;
@@ -21,6 +22,7 @@ use crate::domain::incident::IncidentId;
 use crate::exposure::record::{IncidentRecord, IncidentState, Mark};
 use crate::kafka::probe::Probe;
 use crate::lines::audit::{Audit, Begun};
+use crate::lines::books::{BookReader, BookTopics};
 use crate::lines::import::{ImportError, Known, ListTopic, Until};
 use crate::lines::start::Stopped;
 use crate::report::revision::RevisionSide;
@@ -39,6 +41,7 @@ pub(super) fn run(args: &Args, command: &IncidentCommand, output: &Output) -> Re
         },
         IncidentCommand::Close(close) => marker::close(&desk, &close.incident, &close.change),
         IncidentCommand::Show(show) => show::show(&desk, &show.incident),
+        IncidentCommand::Report(show) => report::report(&desk, &show.incident),
         IncidentCommand::List(list) => show::list(&desk, list.open),
     }
 }
@@ -66,6 +69,23 @@ impl<'a> Desk<'a> {
         };
         let audit = audit::audit(settings, Via::Cli, Arc::clone(&clock));
         Ok(Desk { settings, list, clock, audit, output })
+    }
+
+    /// Reads the books of the incidents on the list.
+    fn books(&self) -> BookReader<'_> {
+        let names = names(self.settings);
+        let group = |line: &str| format!("{}-{line}", self.settings.instance.group_prefix);
+        BookReader {
+            list: &self.list,
+            topics: BookTopics {
+                card_history: names.card_history,
+                outcomes: self.settings.topics.outcomes.clone(),
+                input: names.input,
+                sightings: names.sightings,
+                sight_group: group("sight"),
+                score_group: group("score"),
+            },
+        }
     }
 
     /// When, by whom and where a change is made.
@@ -171,15 +191,17 @@ fn side(incident: Option<&IncidentRecord>, cards: u64) -> RevisionSide {
 
 /// The incident, if it has ever been in force.
 fn existing<'k>(known: &'k Known, id: &IncidentId) -> Result<&'k IncidentRecord, Stopped> {
-    if let Some(incident) = &known.incident {
-        return Ok(incident);
-    }
-    let there: Vec<&str> = known.others.iter().map(IncidentId::as_str).collect();
+    known.incident.as_ref().ok_or_else(|| no_such(id, known.others.iter()))
+}
+
+/// There is no such incident, and these are.
+fn no_such<'i>(id: &IncidentId, there: impl Iterator<Item = &'i IncidentId>) -> Stopped {
+    let there: Vec<&str> = there.map(IncidentId::as_str).collect();
     let there = match there.as_slice() {
         [] => "there is none yet: open it with `cardwatch incident open`".to_owned(),
         there => format!("there are: {}", there.join(", ")),
     };
-    Err(Stopped::new(exit::DATA, format!("there is no incident {id}; {there}")))
+    Stopped::new(exit::DATA, format!("there is no incident {id}; {there}"))
 }
 
 fn state(incident: &IncidentRecord) -> &'static str {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::read::Source;
+use super::snapshot::Snapshots;
 use super::start::Stopped;
 use crate::clock::Clock;
 use crate::domain::card::{Fingerprint, KeyId};
@@ -21,7 +22,6 @@ use crate::exposure::fingerprint::CheckValue;
 use crate::exposure::plan::ListedCard;
 use crate::exposure::record::{CardRecord, IncidentRecord, IncidentState, ListKey, Mark, RecordError};
 use crate::exposure::revision::RevisionError;
-use crate::exposure::set::{ExposureSet, View};
 use crate::kafka::client::Cluster;
 use crate::kafka::probe::Probe;
 use crate::kafka::producer::{IMPORT, TransactionalProducer};
@@ -161,6 +161,7 @@ impl ListTopic {
             cluster: &self.cluster,
             group: &group,
             topic: &self.topic,
+            partition: 0,
             what: "the exposure list",
             clock: self.clock.as_ref(),
         };
@@ -170,6 +171,16 @@ impl ListTopic {
                 Stopped::new(exit::DATA, format!("{} offset {}: {error}", self.topic, message.offset()))
             })
         })
+    }
+
+    /// What reads whole topics of the same cluster.
+    pub fn snapshots(&self) -> Snapshots {
+        Snapshots {
+            cluster: self.cluster.clone(),
+            probe: self.probe.clone(),
+            group: format!("{}-import", self.prefix),
+            clock: Arc::clone(&self.clock),
+        }
     }
 
     /// What the list says of `id` now.
@@ -202,16 +213,6 @@ impl ListTopic {
             Ok(())
         })?;
         Ok(known)
-    }
-
-    /// All incidents, and how many cards each shows.
-    ///
-    /// # Errors
-    /// As [`ListTopic::read`].
-    pub fn survey(&self) -> Result<Arc<View>, Stopped> {
-        let (_, mut writer) = ExposureSet::new(&[]);
-        self.read(Until::End, |offset, key, value| writer.apply(offset, key, value).map(|_| ()))?;
-        Ok(writer.publish())
     }
 
     fn check_topic(&self) -> Result<(), Stopped> {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::domain::time::Timestamp;
+
 /// The metadata of a committed offset.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mark {
@@ -11,6 +13,24 @@ pub struct Mark {
     pub topic_id: Option<String>,
     /// The newest range that was lost, and who answers for going on without it.
     pub gap: Option<Gap>,
+    /// Where and when the group began to read the partition; `None` where it began before that was noted.
+    pub began: Option<Began>,
+}
+
+/// The beginning of the watch on a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Began {
+    /// The first offset that was read.
+    pub offset: i64,
+    /// When it was.
+    pub at: Timestamp,
+}
+
+impl Began {
+    fn parse(text: &str) -> Option<Began> {
+        let (offset, at) = text.split_once('@')?;
+        Some(Began { offset: offset.parse().ok()?, at: at.parse().ok()? })
+    }
 }
 
 /// A range of records that nobody will read.
@@ -51,6 +71,7 @@ impl Mark {
                 Some(("frontier", value)) => mark.frontier = value.parse().ok(),
                 Some(("topic", value)) => mark.topic_id = Some(value.to_owned()),
                 Some(("gap", value)) => mark.gap = Gap::parse(value),
+                Some(("began", value)) => mark.began = Began::parse(value),
                 _ => {}
             }
         }
@@ -70,6 +91,9 @@ impl fmt::Display for Mark {
         if let Some(Gap { first, last, by }) = &self.gap {
             write!(f, ";gap={first}-{last} by {by}")?;
         }
+        if let Some(Began { offset, at }) = &self.began {
+            write!(f, ";began={offset}@{at}")?;
+        }
         Ok(())
     }
 }
@@ -81,9 +105,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_mark_survives_its_text(frontier in proptest::option::of(any::<i64>()), topic_id in proptest::option::of("[A-Za-z0-9_-]{22}"), gap in proptest::option::of((0i64.., 0i64.., ".{0,120}"))) {
+        fn a_mark_survives_its_text(frontier in proptest::option::of(any::<i64>()), topic_id in proptest::option::of("[A-Za-z0-9_-]{22}"), gap in proptest::option::of((0i64.., 0i64.., ".{0,120}")), began in proptest::option::of((0i64.., 0..253_402_300_799_999_i64))) {
             let gap = gap.map(|(first, last, by)| Gap::new(first, last, &by));
-            let mark = Mark { frontier, topic_id, gap };
+            let began = began.map(|(offset, at)| Began { offset, at: Timestamp(at) });
+            let mark = Mark { frontier, topic_id, gap, began };
             prop_assert_eq!(Mark::parse(&mark.to_string()), mark);
         }
 
@@ -96,6 +121,6 @@ mod tests {
     #[test]
     fn parts_of_a_newer_version_are_passed_over() {
         let mark = Mark::parse("v2;frontier=7;colour=blue;topic=x");
-        assert_eq!(mark, Mark { frontier: Some(7), topic_id: Some("x".to_owned()), gap: None });
+        assert_eq!(mark, Mark { frontier: Some(7), topic_id: Some("x".to_owned()), ..Mark::default() });
     }
 }

@@ -13,6 +13,7 @@ pub mod pump;
 
 mod aborts;
 pub mod audit;
+pub mod books;
 pub mod dead;
 pub mod feed;
 pub mod import;
@@ -22,4 +23,5 @@ pub mod pulse;
 mod read;
 pub mod restore;
 pub mod skip;
+pub mod snapshot;
 pub mod start;

@@ -29,11 +29,17 @@ Examples:
 Examples:
   cardwatch incident close shop-2026 --as \"Risk desk\"")]
     Close(CloseArgs),
-    /// Show an incident and its revisions.
+    /// Show an incident: its cards, what was seen and decided of them, its revisions.
     #[command(after_help = "\
 Examples:
   cardwatch incident show shop-2026")]
     Show(ShowArgs),
+    /// Report on an incident for the breached company: what was seen, what was not looked at.
+    #[command(after_help = "\
+Examples:
+  cardwatch incident report shop-2026 > shop-2026.md
+  cardwatch --format json incident report shop-2026")]
+    Report(ShowArgs),
     /// List the incidents.
     #[command(after_help = "\
 Examples:
@@ -182,7 +188,7 @@ pub struct CloseArgs {
     pub change: ChangeArgs,
 }
 
-/// `cardwatch incident show`.
+/// `cardwatch incident show` and `report`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct ShowArgs {
     /// The incident.
