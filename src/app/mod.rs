@@ -26,11 +26,12 @@ use crate::exposure::set::ExposureSet;
 use crate::health::Health;
 use crate::judge::Judge;
 use crate::kafka::probe::Probe;
+use crate::lines::bookkeeper::Bookkeeper;
 use crate::lines::lookout::{Lookout, Watched};
 use crate::lines::refresh::{Exposed, Refresh};
 use crate::lines::score::SharedJudge;
 use crate::lines::start::Stopped;
-use crate::metrics::{self, LoopFamilies, RefreshMetrics};
+use crate::metrics::{self, IncidentMetrics, LoopFamilies, RefreshMetrics};
 use crate::stop::{Stop, exit};
 
 /// How long stopping may take before the process ends whatever blocks.
@@ -90,6 +91,9 @@ impl Service {
         if common.plan.score {
             watched.push(service.start_score(&common)?);
         }
+        if common.plan.books {
+            service.start_books(&common)?;
+        }
         service.start_lookout(&common, watched);
         Ok(service)
     }
@@ -135,6 +139,24 @@ impl Service {
             self.spawn(&name, &common.stop, move || (pump.run(), pump));
         }
         Ok(watched)
+    }
+
+    fn start_books(&mut self, common: &Common) -> Result<(), Stopped> {
+        let metrics = IncidentMetrics::new(&common.registry)
+            .map_err(|error| Stopped::new(exit::INTERNAL, error.to_string()))?;
+        let plan = &common.plan;
+        let keeper = Bookkeeper {
+            cluster: plan.cluster.clone(),
+            probe: common.probe.clone(),
+            group: plan.group("books"),
+            topics: [&plan.topics.exposures, &plan.topics.card_history, &plan.topics.outcomes]
+                .map(String::clone),
+            metrics,
+            clock: Arc::clone(&common.clock),
+            stop: common.stop.clone(),
+        };
+        self.spawn("books", &common.stop, move || (keeper.run(), ()));
+        Ok(())
     }
 
     fn start_lookout(&mut self, common: &Common, lines: Vec<Watched>) {

@@ -46,8 +46,10 @@ pub(super) fn check_at_start(plan: &Plan, probe: &Probe) -> Result<(), Stopped> 
     let topics = Topics::new(&plan.cluster, probe.clone()).map_err(|error| stopped(&error))?;
     let partitions = probe.partitions(&plan.topics.sightings).map_err(|error| unreachable(&error))?;
     let needed = wanted(&plan.topics, partitions).into_iter().filter(|wanted| match wanted.role {
-        Role::Input | Role::Exposures => plan.sight,
-        Role::CardHistory | Role::Alerts => plan.score,
+        Role::Input => plan.sight,
+        Role::Exposures => plan.sight || plan.books,
+        Role::CardHistory => plan.score || plan.books,
+        Role::Alerts => plan.score,
         Role::Sightings | Role::Audit | Role::DeadLetters => true,
     });
     let needed: Vec<Wanted> = needed.collect();

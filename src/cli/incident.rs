@@ -79,7 +79,7 @@ impl<'a> Desk<'a> {
             list: &self.list,
             topics: BookTopics {
                 card_history: names.card_history,
-                outcomes: self.settings.topics.outcomes.clone(),
+                outcomes: names.outcomes,
                 input: names.input,
                 sightings: names.sightings,
                 sight_group: group("sight"),

@@ -13,6 +13,7 @@ pub mod pump;
 
 mod aborts;
 pub mod audit;
+pub mod bookkeeper;
 pub mod books;
 pub mod dead;
 pub mod feed;

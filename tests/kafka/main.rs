@@ -14,6 +14,7 @@ mod harness;
 /// A deployment to run commands against.
 mod deployment;
 
+mod books;
 mod commands;
 mod first_light;
 mod import;
