@@ -63,16 +63,6 @@ enum Kind {
 }
 
 impl GroupContext {
-    fn client(cluster: &Cluster, group: &str) -> Result<Arc<BaseConsumer<GroupContext>>, KafkaError> {
-        let context = GroupContext {
-            base: Context::default(),
-            changes: Mutex::default(),
-            unanswered: Mutex::default(),
-            closing: AtomicBool::new(false),
-        };
-        Ok(Arc::new(cluster.group_consumer(group).create_with_context(context)?))
-    }
-
     fn unanswered(&self) -> MutexGuard<'_, Option<Kind>> {
         self.unanswered.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -130,7 +120,15 @@ impl GroupConsumer {
     /// # Errors
     /// When the client refuses its configuration.
     pub fn join(cluster: &Cluster, group: &str, topic: &str) -> Result<GroupConsumer, KafkaError> {
-        let consumer = GroupContext::client(cluster, group)?;
+        let context = GroupContext {
+            base: Context::default(),
+            changes: Mutex::default(),
+            unanswered: Mutex::default(),
+            closing: AtomicBool::new(false),
+        };
+        let consumer: BaseConsumer<GroupContext> =
+            cluster.group_consumer(group).create_with_context(context)?;
+        let consumer = Arc::new(consumer);
         let queue = Queue::new(Arc::clone(&consumer))
             .ok_or_else(|| KafkaError::ClientCreation("no queue".to_owned()))?;
         consumer.subscribe(&[topic])?;
@@ -300,14 +298,6 @@ impl std::fmt::Debug for Lookup {
 }
 
 impl Lookup {
-    /// Asks for a group's offsets of `topic` without joining it.
-    ///
-    /// # Errors
-    /// When the client refuses its configuration.
-    pub fn of_group(cluster: &Cluster, group: &str, topic: &str) -> Result<Lookup, KafkaError> {
-        Ok(Lookup { consumer: GroupContext::client(cluster, group)?, topic: topic.to_owned() })
-    }
-
     /// The *stable* committed offset of each partition. While a transaction that commits offsets is
     /// open, the coordinator does not answer and this is an error: ask again.
     ///

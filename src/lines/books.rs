@@ -2,21 +2,24 @@
 
 use serde::Deserialize;
 
+use super::audit::{GivenUp, Trail, lost_ranges};
 use super::import::{ListTopic, Until};
 use super::mark::Mark;
 use super::snapshot::Snapshots;
-use super::start::Stopped;
+use super::start::{Stopped, patiently};
 use crate::books::{Decided, Finding, Ledger};
+use crate::domain::audit::Act;
 use crate::domain::card::Fingerprint;
 use crate::domain::incident::IncidentId;
 use crate::domain::money::{Currency, Money};
 use crate::domain::time::Timestamp;
 use crate::exposure::record::{CardRecord, IncidentRecord, ListKey, RecordError};
-use crate::kafka::consumer::{Committed, Lookup};
+use crate::kafka::consumer::Committed;
+use crate::kafka::group::Group;
 use crate::kafka::native::Message;
-use crate::report::coverage::{Coverage, Gap, Watched};
+use crate::report::coverage::{Coverage, Lost, Watched};
 use crate::scoring::history::History;
-use crate::stop::exit;
+use crate::stop::{Stop, exit};
 
 /// Where the books are kept, beside the list.
 #[derive(Debug, Clone)]
@@ -54,7 +57,8 @@ impl BookReader<'_> {
         self.list.read(Until::End, |_, key, value| list_record(&mut ledger, key, value))?;
         let snapshots = self.list.snapshots();
         let history = &self.topics.card_history;
-        let there = snapshots.topic("the histories", history, |message| history_record(&mut ledger, history, message))?;
+        let there = snapshots
+            .topic("the histories", history, |message| history_record(&mut ledger, history, message))?;
         if !there {
             let message = format!("topic {history} does not exist; make it with `cardwatch topics --create`");
             return Err(Stopped::new(exit::CONFIG, message));
@@ -66,11 +70,11 @@ impl BookReader<'_> {
         Ok(ledger)
     }
 
-    /// How much of the input is watched, as it is now.
+    /// How much of the input is watched, as it is now; `trail` tells what was given up.
     ///
     /// # Errors
-    /// When the cluster does not answer.
-    pub fn coverage(&self) -> Result<Coverage, Stopped> {
+    /// When the cluster does not answer, or there is no audit topic.
+    pub fn coverage(&self, trail: &Trail) -> Result<Coverage, Stopped> {
         let snapshots = self.list.snapshots();
         let BookTopics { input, sightings, sight_group, score_group, .. } = &self.topics;
         let mut watched = Vec::new();
@@ -87,19 +91,15 @@ impl BookReader<'_> {
                 })?;
             }
         }
-        Ok(Coverage { as_of: snapshots.clock.now(), topic: input.clone(), watched, unjudged })
+        let given_up = lost_ranges(trail)?.into_iter();
+        let own = given_up.filter(|lost| lost.range.topic == *input && lost.range.group == *sight_group);
+        let lost = own.map(lost).collect();
+        Ok(Coverage { as_of: snapshots.clock.now(), topic: input.clone(), watched, lost, unjudged })
     }
 
     fn watched(&self, partition: i32, high: i64, committed: Option<Committed>) -> Result<Watched, Stopped> {
         let Some(committed) = committed else {
-            return Ok(Watched {
-                partition,
-                began: None,
-                is_read: false,
-                unread: high,
-                gap: None,
-                oldest_unread: None,
-            });
+            return Ok(Watched { partition, began: None, is_read: false, unread: high, oldest_unread: None });
         };
         let mark = Mark::parse(&committed.metadata);
         let unread = (high - committed.offset).max(0);
@@ -107,16 +107,15 @@ impl BookReader<'_> {
             0 => None,
             _ => Some(self.list.probe.time_at(&self.topics.input, partition, committed.offset)?),
         };
-        let gap = mark.gap.filter(|gap| gap.last >= gap.first);
-        Ok(Watched {
-            partition,
-            began: mark.began.map(|began| began.at),
-            is_read: true,
-            unread,
-            gap: gap.map(|gap| Gap { first: gap.first, last: gap.last, by: gap.by }),
-            oldest_unread,
-        })
+        let began = mark.began.map(|began| began.at);
+        Ok(Watched { partition, began, is_read: true, unread, oldest_unread })
     }
+}
+
+fn lost(given_up: GivenUp) -> Lost {
+    let GivenUp { range, act, at, by, reason: _ } = given_up;
+    let by = by.claimed.unwrap_or_else(|| format!("{}@{}", by.user, by.host));
+    Lost { range, at, by, skipped: act == Act::Skip.as_str() }
 }
 
 /// Each partition's end and what the group has committed of it.
@@ -125,14 +124,12 @@ fn standings(
     topic: &str,
     group: &str,
 ) -> Result<Vec<(i32, i64, Option<Committed>)>, Stopped> {
-    let unknown = |error: &dyn std::fmt::Display| {
-        let message = format!("group {group} does not tell its offsets of {topic}: {error}");
-        Stopped::new(exit::UNAVAILABLE, message)
-    };
     let Some(partitions) = snapshots.probe.partitions(topic)? else { return Ok(Vec::new()) };
-    let partitions: Vec<i32> = (0..partitions).collect();
-    let lookup = Lookup::of_group(&snapshots.cluster, group, topic).map_err(|error| unknown(&error))?;
-    let committed = lookup.committed(&partitions).map_err(|error| unknown(&error))?;
+    let group = Group::new(&snapshots.cluster, group).map_err(|error| {
+        Stopped::new(exit::CONFIG, format!("the Kafka client refuses its settings: {error}"))
+    })?;
+    // An open transaction of the running service holds the answer back for a moment.
+    let committed = patiently(&Stop::new(), topic, group.name(), || group.committed(topic, partitions))?;
     let with_end = |(partition, committed)| {
         Ok((partition, snapshots.probe.watermarks(topic, partition)?.high, committed))
     };

@@ -1,5 +1,6 @@
 //! How much of the stream of transactions is watched.
 
+use crate::domain::audit::LostRange;
 use crate::domain::time::Timestamp;
 
 /// The watch on one topic, at one moment.
@@ -11,6 +12,8 @@ pub struct Coverage {
     pub topic: String,
     /// Its partitions.
     pub watched: Vec<Watched>,
+    /// What was lost or skipped, in order of time.
+    pub lost: Vec<Lost>,
     /// Sightings that wait to be judged.
     pub unjudged: u64,
 }
@@ -28,19 +31,19 @@ pub struct Watched {
     pub unread: i64,
     /// When the oldest of them was written.
     pub oldest_unread: Option<Timestamp>,
-    /// The newest range that was lost.
-    pub gap: Option<Gap>,
 }
 
 /// Records that nobody will read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gap {
-    /// The first offset that is lost.
-    pub first: i64,
-    /// The last.
-    pub last: i64,
-    /// Who answers for going on without them.
+pub struct Lost {
+    /// Which.
+    pub range: LostRange,
+    /// When it was decided to go on without them.
+    pub at: Timestamp,
+    /// Who answers for it.
     pub by: String,
+    /// Whether they were there and were skipped.
+    pub skipped: bool,
 }
 
 impl Coverage {
@@ -60,10 +63,5 @@ impl Coverage {
     /// When the oldest record that waits was written.
     pub fn oldest_unread(&self) -> Option<Timestamp> {
         self.watched.iter().filter_map(|watched| watched.oldest_unread).min()
-    }
-
-    /// Each partition with the newest range lost of it.
-    pub fn gaps(&self) -> impl Iterator<Item = (i32, &Gap)> {
-        self.watched.iter().filter_map(|watched| Some((watched.partition, watched.gap.as_ref()?)))
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{IncidentReport, counted};
 use crate::domain::time::Timestamp;
 use crate::exposure::record::{Revision, RevisionState};
+use crate::report::coverage::Lost;
 use crate::report::plain::{escaped, grouped, percent};
 
 const DAY_MS: u64 = 86_400_000;
@@ -105,23 +106,31 @@ impl IncidentReport<'_> {
     }
 
     fn lost(&self, text: &mut String) -> std::fmt::Result {
-        let mut is_any = false;
-        for (partition, gap) in self.coverage.gaps() {
-            is_any = true;
-            let records = gap.last.abs_diff(gap.first).saturating_add(1);
+        for Lost { range, at, by, skipped } in &self.coverage.lost {
+            let what = if *skipped { "Skipped on purpose" } else { "Lost before they were read" };
+            let records = match range.records().unsigned_abs() {
+                0 => "records in unknown number".to_owned(),
+                records => counted(records, "record", "records"),
+            };
+            let times = match (range.from, range.until) {
+                (Some(from), Some(until)) => {
+                    format!(", written from {} to {}", self.local(from), self.local(until))
+                }
+                (None, Some(until)) => format!(", written before {}", self.local(until)),
+                (Some(from), None) => format!(", written from {} on", self.local(from)),
+                (None, None) => String::new(),
+            };
             writeln!(
                 text,
-                "- Lost before they were read: {} of partition {partition} (offsets {} to {}); {} answers for going on \
-                 without them.",
-                counted(records, "record", "records"),
-                gap.first,
-                gap.last,
-                escaped(&gap.by),
+                "- {what}: {records} of partition {} (from offset {}{times}); {} answers for going on without them since \
+                 {}.",
+                range.partition,
+                range.first,
+                escaped(by),
+                self.local(*at),
             )?;
         }
-        if is_any {
-            writeln!(text, "- Of each partition the newest such range is known.")?;
-        } else {
+        if self.coverage.lost.is_empty() {
             writeln!(text, "- No transaction is known to have been lost before it was read.")?;
         }
         Ok(())
@@ -175,12 +184,11 @@ impl IncidentReport<'_> {
                 })
             })
             .collect();
-        let gaps: Vec<Value> = self
+        let lost: Vec<Value> = self
             .coverage
-            .gaps()
-            .map(|(partition, gap)| {
-                json!({"partition": partition, "first": gap.first, "last": gap.last, "by": gap.by})
-            })
+            .lost
+            .iter()
+            .map(|lost| json!({"range": lost.range, "at": lost.at, "by": lost.by, "skipped": lost.skipped}))
             .collect();
         json!({
             "topic": self.coverage.topic,
@@ -192,7 +200,7 @@ impl IncidentReport<'_> {
             "earliest_seen": all.first,
             "latest_seen": all.last,
             "outside_watch": all.outside,
-            "lost": gaps,
+            "lost": lost,
             "unread": self.coverage.unread(),
             "oldest_unread": self.coverage.oldest_unread(),
             "unjudged": self.coverage.unjudged,

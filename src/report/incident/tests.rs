@@ -1,8 +1,9 @@
 //! Claims about the report. The whole of it stands in `golden.md` as a manager gets it.
 
 use super::super::books::samples;
-use super::super::coverage::{Gap, Watched};
+use super::super::coverage::{Lost, Watched};
 use super::*;
+use crate::domain::audit::LostRange;
 use crate::domain::incident::{Details, Element, Period, WatchPeriod};
 use crate::exposure::record::{CardTotals, Counts, Mark};
 use crate::exposure::revision::Finish;
@@ -52,7 +53,6 @@ fn watched(partition: i32) -> Watched {
         is_read: true,
         unread: 0,
         oldest_unread: None,
-        gap: None,
     }
 }
 
@@ -61,9 +61,23 @@ fn coverage() -> Coverage {
         as_of: at("2018-06-06T03:00:00Z"),
         topic: "transactions".to_owned(),
         watched: vec![
-            Watched { gap: Some(Gap { first: 10, last: 24, by: "anna, ticket 7".to_owned() }), ..watched(0) },
+            watched(0),
             Watched { unread: 3, oldest_unread: Some(at("2018-06-06T02:59:58Z")), ..watched(1) },
         ],
+        lost: vec![Lost {
+            range: LostRange {
+                topic: "transactions".to_owned(),
+                partition: 0,
+                group: "cardwatch-sight".to_owned(),
+                first: 10,
+                last: 24,
+                from: None,
+                until: Some(at("2018-05-01T00:00:00Z")),
+            },
+            at: at("2018-05-03T08:00:00Z"),
+            by: "anna, ticket 7".to_owned(),
+            skipped: false,
+        }],
         unjudged: 2,
     }
 }
@@ -83,9 +97,12 @@ fn lines_of_all() -> Vec<String> {
     let (mut closed, mut quiet) = (record(), coverage());
     closed.close(mark("2018-06-01T00:00:00Z")).unwrap();
     quiet.watched = vec![watched(0)];
+    quiet.lost[0].skipped = true;
+    quiet.lost[0].range.last = 9;
     quiet.unjudged = 0;
     let unread = Coverage {
         watched: vec![Watched { is_read: false, began: None, unread: 9, ..watched(0) }],
+        lost: Vec::new(),
         ..coverage()
     };
     let empty = IncidentRecord::new("empty".parse().unwrap());
@@ -131,7 +148,8 @@ fn what_nobody_has_looked_at_is_said_plainly() {
         "**The 33 days between have not been examined: cardwatch has not looked back over them.**",
         "11,909 cards were added by revision 2",
         "the 61 days before that have not been examined either",
-        "Lost before they were read: 15 records of partition 0 (offsets 10 to 24); anna, ticket 7 answers",
+        "Lost before they were read: 15 records of partition 0 (from offset 10, written before 2018-05-01 09:00:00 +09:00); \
+         anna, ticket 7 answers",
         "3 transactions waited to be read, the oldest from 2018-06-06 11:59:58 +09:00",
         "2 transactions on exposed cards had been read and not judged",
         "2 of 14 transactions seen on exposed cards came too late",
@@ -167,6 +185,6 @@ fn programs_get_the_same_numbers() {
     assert_eq!(json["revisions"][2]["undone"]["by"], "Risk desk");
     let unexamined = &json["coverage"]["not_looked_back"];
     assert_eq!((&unexamined[0]["days"], &unexamined[1]["cards_added"]), (&33.into(), &11_909.into()));
-    assert_eq!(json["coverage"]["lost"][0]["last"], 24);
+    assert_eq!(json["coverage"]["lost"][0]["range"]["last"], 24);
     assert_eq!((&json["coverage"]["unread"], &json["coverage"]["late"]), (&3.into(), &2.into()));
 }
