@@ -85,8 +85,11 @@ impl Judge {
         if duplicate_of.is_some() {
             return Judgement { alert: None, history: after, duplicate_of, unknown_signals: Vec::new() };
         }
-        after.absorb(event);
         let (alert, unknown_signals) = self.assess(sighting, &event, history, now);
+        // By the clock that saw it, not the one that judges: a history is the same whenever it is judged.
+        let late = self.is_late(&event, sighting.seen_at);
+        after.enter(sighting, event, late, alert.is_some());
+        after.absorb(event);
         Judgement { alert, history: after, duplicate_of: None, unknown_signals }
     }
 
@@ -116,13 +119,12 @@ impl Judge {
             return (None, unknown);
         }
         let reasons = self.rules.reasons(&assessment, &signals);
-        let late = now.millis().saturating_sub(event.at) > self.settings.live_for_ms;
         let alert = Alert {
             schema: ALERT_SCHEMA.to_owned(),
             id: sighting.source.derived_id("alr"),
             revision: 1,
             state: State::Open,
-            kind: if late { AlertKind::Late } else { AlertKind::Live },
+            kind: if self.is_late(event, now) { AlertKind::Late } else { AlertKind::Live },
             raised_at: now,
             severity: self.severity(assessment.score),
             score: assessment.score,
@@ -143,6 +145,10 @@ impl Judge {
             },
         };
         (Some(alert), unknown)
+    }
+
+    fn is_late(&self, event: &Event, now: Timestamp) -> bool {
+        now.millis().saturating_sub(event.at) > self.settings.live_for_ms
     }
 
     /// Low at the threshold, medium at one and a half times it, high at twice.

@@ -22,6 +22,7 @@ pub mod scoring;
 pub mod simulation;
 
 // The core.
+pub mod books;
 pub mod judge;
 pub mod watch;
 

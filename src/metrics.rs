@@ -1,6 +1,6 @@
 //! Metrics: declared here as plain structs of handles, one per line, resolved once and moved by whoever
 //! measures. No label is made of data: lines, reasons, fields, rules, topics and partitions are all known
-//! before the first record is read.
+//! before the first record is read. The books of incidents ([`IncidentMetrics`]) are the one exception.
 
 use std::time::Duration;
 
@@ -12,7 +12,9 @@ use prometheus::{
 use crate::domain::time::Timestamp;
 
 mod http;
+mod incidents;
 pub use http::HttpMetrics;
+pub use incidents::{INCIDENTS_SHOWN, IncidentMetrics, IncidentNumbers};
 
 /// Upper bounds of commit times, in seconds: a commit on one machine takes 3 ms, one that takes longer than
 /// the request time-out of 9 s makes its producer suspect.

@@ -27,13 +27,14 @@ use crate::health::Health;
 use crate::judge::Judge;
 use crate::kafka::consumer::Lookup;
 use crate::kafka::probe::Probe;
+use crate::lines::bookkeeper::Bookkeeper;
 use crate::lines::import::ListTopic;
 use crate::lines::lookout::{Lookout, Watched};
 use crate::lines::refresh::{Exposed, Refresh};
 use crate::lines::score::SharedJudge;
 use crate::lines::start::Stopped;
 use crate::lines::sweep::{Rounds, Sweeper, TendedUntil};
-use crate::metrics::{self, LoopFamilies, RefreshMetrics};
+use crate::metrics::{self, IncidentMetrics, LoopFamilies, RefreshMetrics};
 use crate::stop::{Stop, exit};
 
 /// How long stopping may take before the process ends whatever blocks.
@@ -93,6 +94,9 @@ impl Service {
         }
         if common.plan.score {
             watched.push(service.start_score(&common, &exposed)?);
+        }
+        if common.plan.books {
+            service.start_books(&common)?;
         }
         service.start_lookout(&common, watched);
         Ok(service)
@@ -163,6 +167,24 @@ impl Service {
             (Ok(()), ())
         });
         Ok(watched)
+    }
+
+    fn start_books(&mut self, common: &Common) -> Result<(), Stopped> {
+        let metrics = IncidentMetrics::new(&common.registry)
+            .map_err(|error| Stopped::new(exit::INTERNAL, error.to_string()))?;
+        let plan = &common.plan;
+        let keeper = Bookkeeper {
+            cluster: plan.cluster.clone(),
+            probe: common.probe.clone(),
+            group: plan.group("books"),
+            topics: [&plan.topics.exposures, &plan.topics.card_history, &plan.topics.outcomes]
+                .map(String::clone),
+            metrics,
+            clock: Arc::clone(&common.clock),
+            stop: common.stop.clone(),
+        };
+        self.spawn("books", &common.stop, move || (keeper.run(), ()));
+        Ok(())
     }
 
     fn start_lookout(&mut self, common: &Common, lines: Vec<Watched>) {

@@ -38,6 +38,8 @@ pub struct Names {
     pub audit: String,
     /// Dead letters.
     pub dead_letters: String,
+    /// Outcomes: need not be there.
+    pub outcomes: String,
 }
 
 /// How many workers a line has, and how they commit.
@@ -72,6 +74,8 @@ pub struct Plan {
     pub sight: bool,
     /// Whether `score` runs here.
     pub score: bool,
+    /// Whether the books are kept.
+    pub books: bool,
     /// The workers of `sight`.
     pub sight_crew: Crew,
     /// The workers of `score`.

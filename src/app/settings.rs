@@ -44,6 +44,7 @@ pub fn names(settings: &Settings) -> Names {
         alerts: settings.topics.alerts.clone(),
         audit: settings.topics.audit.clone(),
         dead_letters: settings.topics.dead_letters.clone(),
+        outcomes: settings.topics.outcomes.clone(),
     }
 }
 
@@ -160,6 +161,7 @@ pub fn plan(settings: &Settings, keyring: Option<Keyring>) -> Result<Plan, Stopp
         instance: settings.instance.id.clone(),
         sight: runs(Line::Sight),
         score: runs(Line::Score),
+        books: runs(Line::Books),
         sight_crew: Crew {
             workers: settings.sight.workers,
             workers_max: settings.sight.workers_max,

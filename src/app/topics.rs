@@ -49,7 +49,8 @@ pub(super) fn check_at_start(plan: &Plan, probe: &Probe) -> Result<(), Stopped> 
         Role::Input => plan.sight,
         // Where cards are recognised it says which, where histories are kept it says for how long.
         Role::Exposures => true,
-        Role::CardHistory | Role::Alerts => plan.score,
+        Role::CardHistory => plan.score || plan.books,
+        Role::Alerts => plan.score,
         Role::Sightings | Role::Audit | Role::DeadLetters => true,
     });
     let needed: Vec<Wanted> = needed.collect();

@@ -50,7 +50,7 @@ pub(super) fn sweep_slots(common: &Common) -> Result<(), Stopped> {
 pub(super) fn pin_input(common: &Common) -> Result<(), Stopped> {
     let plan = &common.plan;
     let group = Group::new(&plan.cluster, &plan.group(Sight::NAME)).map_err(|error| client(&error))?;
-    pin(&group, &common.probe, &plan.topics.input, plan.first)
+    pin(&group, &common.probe, &plan.topics.input, plan.first, common.clock.now())
 }
 
 pub(super) fn sight(

@@ -63,6 +63,8 @@ pub enum Format {
     Text,
     /// JSON for programs.
     Json,
+    /// Markdown: a report to pass on.
+    Md,
 }
 
 /// What to do.
@@ -132,6 +134,11 @@ where
         && (&revise.add, &revise.withdraw) == (&Some(Source::Stdin), &Some(Source::Stdin))
     {
         let message = "standard input can be only one of --add and --withdraw";
+        return Err(Args::command().error(clap::error::ErrorKind::ArgumentConflict, message));
+    }
+    let reports = matches!(&args.command, Command::Incident(IncidentCommand::Report(_)));
+    if args.format == Format::Md && !reports {
+        let message = "only `incident report` is written as Markdown; others take --format text or json";
         return Err(Args::command().error(clap::error::ErrorKind::ArgumentConflict, message));
     }
     Ok(args)

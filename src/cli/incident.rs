@@ -1,10 +1,11 @@
-//! `cardwatch incident open | revise | close | hold | show | list`.
+//! `cardwatch incident open | revise | close | hold | show | report | list`.
 
 mod details;
 mod entries;
 mod hold;
 mod import;
 mod marker;
+mod report;
 mod show;
 mod tally;
 
@@ -14,7 +15,7 @@ use super::args::{Args, ChangeArgs, IncidentCommand};
 use super::output::Output;
 use super::{guard, settings};
 use crate::app::audit;
-use crate::app::settings::list_topic;
+use crate::app::settings::{list_topic, names};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::domain::audit::Via;
@@ -22,6 +23,7 @@ use crate::domain::incident::IncidentId;
 use crate::domain::time::Timestamp;
 use crate::exposure::record::{IncidentRecord, IncidentState, Mark};
 use crate::lines::audit::Audit;
+use crate::lines::books::{BookReader, BookTopics};
 use crate::lines::import::{ImportError, Known, ListTopic, Until, settle};
 use crate::lines::start::Stopped;
 use crate::report::revision::RevisionSide;
@@ -41,6 +43,7 @@ pub(super) fn run(args: &Args, command: &IncidentCommand, output: &Output) -> Re
         IncidentCommand::Close(close) => marker::close(&desk, &close.incident, &close.change),
         IncidentCommand::Hold(args) => hold::hold(&desk, args),
         IncidentCommand::Show(show) => show::show(&desk, &show.incident),
+        IncidentCommand::Report(show) => report::report(&desk, &show.incident),
         IncidentCommand::List(list) => show::list(&desk, list.open),
     }
 }
@@ -61,6 +64,23 @@ impl<'a> Desk<'a> {
         let clock = Arc::clone(&list.clock);
         let audit = audit::audit(settings, Via::Cli, Arc::clone(&clock));
         Ok(Desk { settings, list, clock, audit, output })
+    }
+
+    /// Reads the books of the incidents on the list.
+    fn books(&self) -> BookReader<'_> {
+        let names = names(self.settings);
+        let group = |line: &str| format!("{}-{line}", self.settings.instance.group_prefix);
+        BookReader {
+            list: &self.list,
+            topics: BookTopics {
+                card_history: names.card_history,
+                outcomes: names.outcomes,
+                input: names.input,
+                sightings: names.sightings,
+                sight_group: group("sight"),
+                score_group: group("score"),
+            },
+        }
     }
 
     /// When, by whom and where a change is made.
@@ -157,15 +177,17 @@ fn side(incident: Option<&IncidentRecord>, cards: u64) -> RevisionSide {
 
 /// The incident, if it has ever been in force.
 fn existing<'k>(known: &'k Known, id: &IncidentId) -> Result<&'k IncidentRecord, Stopped> {
-    if let Some(incident) = &known.incident {
-        return Ok(incident);
-    }
-    let there: Vec<&str> = known.others.iter().map(IncidentId::as_str).collect();
+    known.incident.as_ref().ok_or_else(|| no_such(id, known.others.iter()))
+}
+
+/// There is no such incident, and these are.
+fn no_such<'i>(id: &IncidentId, there: impl Iterator<Item = &'i IncidentId>) -> Stopped {
+    let there: Vec<&str> = there.map(IncidentId::as_str).collect();
     let there = match there.as_slice() {
         [] => "there is none yet: open it with `cardwatch incident open`".to_owned(),
         there => format!("there are: {}", there.join(", ")),
     };
-    Err(Stopped::new(exit::DATA, format!("there is no incident {id}; {there}")))
+    Stopped::new(exit::DATA, format!("there is no incident {id}; {there}"))
 }
 
 fn state(incident: &IncidentRecord) -> &'static str {

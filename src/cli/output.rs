@@ -14,7 +14,7 @@ pub(super) struct Output {
 impl Output {
     pub(super) fn new(format: args::Format) -> Output {
         let format = match format {
-            args::Format::Text => Format::Text,
+            args::Format::Text | args::Format::Md => Format::Text,
             args::Format::Json => Format::Json,
         };
         Output { look: Look::of_stdout(format) }

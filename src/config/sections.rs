@@ -32,6 +32,8 @@ pub enum Line {
     Sight,
     /// Judges sightings.
     Score,
+    /// Keeps the books of incidents, for metrics.
+    Books,
 }
 
 /// What a dead letter keeps of the record.
@@ -69,13 +71,14 @@ pub enum LogLevel {
 
 impl Line {
     /// Every line, in the order of the flow.
-    pub const ALL: [Line; 2] = [Line::Sight, Line::Score];
+    pub const ALL: [Line; 3] = [Line::Sight, Line::Score, Line::Books];
 
     /// The word used in configuration, metrics and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Line::Sight => "sight",
             Line::Score => "score",
+            Line::Books => "books",
         }
     }
 }
@@ -189,9 +192,11 @@ section! {
 section! {
     /// What this process does.
     pub struct Lines = "lines" {
-        /// The lines to run: "sight" recognises exposed cards, "score" judges sightings.
-        enabled: Vec<Line> = r#"["sight", "score"]"#,
-            choices(&[("sight", Line::Sight), ("score", Line::Score)]);
+        /// The lines to run: "sight" recognises exposed cards, "score" judges sightings, "books" keeps the
+        /// books of incidents for metrics, with every listed card in its memory: one process of several is
+        /// enough.
+        enabled: Vec<Line> = r#"["sight", "score", "books"]"#,
+            choices(&[("sight", Line::Sight), ("score", Line::Score), ("books", Line::Books)]);
     }
 }
 

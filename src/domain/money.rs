@@ -26,6 +26,14 @@ impl Currency {
         self.0.code()
     }
 
+    /// So many minor units as exact decimal text of major units: `129.80` for 12,980 cents.
+    pub fn major_text(self, minor: u64) -> String {
+        let exponent = usize::from(self.exponent());
+        let digits = format!("{minor:0width$}", width = exponent + 1);
+        let (whole, part) = digits.split_at(digits.len() - exponent);
+        if part.is_empty() { whole.to_owned() } else { format!("{whole}.{part}") }
+    }
+
     /// How many decimal places the minor unit has: yen 0, dollar 2, dinar 3. Codes without minor
     /// units (gold, testing) count as 0.
     pub fn exponent(self) -> u8 {
@@ -120,11 +128,8 @@ impl Money {
 
     /// The major units as exact decimal text: `129.80` for 12,980 cents, `12980` for 12,980 yen.
     pub fn major_text(self) -> String {
-        let exponent = usize::from(self.currency.exponent());
-        let digits = format!("{:0width$}", self.minor.unsigned_abs(), width = exponent + 1);
-        let (whole, part) = digits.split_at(digits.len() - exponent);
         let sign = if self.minor < 0 { "-" } else { "" };
-        if part.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part}") }
+        format!("{sign}{}", self.currency.major_text(self.minor.unsigned_abs()))
     }
 }
 

@@ -4,6 +4,7 @@ use super::*;
 use crate::domain::incident::Element;
 use crate::domain::vocabulary::{Channel, Credential, Cvv, Initiation, Kind, Outcome};
 use crate::scoring::fixtures::{DAY, HOUR, MINUTE, START, incident, sighting, sighting_with};
+use crate::scoring::history::IncidentHash;
 use crate::scoring::rules::DEFAULT_RULES;
 
 fn judge_by(text: &str) -> Judge {
@@ -119,6 +120,31 @@ fn a_duplicate_is_counted_and_moves_and_raises_nothing() {
     assert_eq!(second.history.judgements(), 2);
     assert_eq!(second.history.last_sighting(), Some(again.id));
     assert_eq!(second.history.recent(), first.history.recent());
+    assert!(first.history.accounts().eq(second.history.accounts()));
+}
+
+#[test]
+fn what_is_judged_goes_on_the_account_of_each_incident_in_force() {
+    let judge = judge_when("amount >= 500");
+    let mut steps = vec![
+        sighting(1, START, 100),
+        sighting_with(2, START + HOUR, 700, |t| t.outcome = Outcome::Declined),
+        sighting(3, START + 2 * HOUR, 900),
+    ];
+    let mut over = incident("over");
+    over.watch_until = Some(Timestamp(START + HOUR));
+    steps.iter_mut().for_each(|sighting| sighting.incidents.insert(0, over.clone()));
+    steps[2].seen_at = Timestamp(START + 27 * HOUR);
+    let history = last_of(&judge, &steps).history;
+    let account = |id: &str| history.account(IncidentHash::of(&id.parse().unwrap())).unwrap();
+    let shop = account("shop");
+    assert_eq!((shop.purchases, shop.declined, shop.alerts, shop.late, shop.outside), (2, 1, 2, 1, 0));
+    let flow = shop.flow("JPY");
+    assert_eq!((flow.approved.sum, flow.alerted_approved.sum), (1_000, 900));
+    assert_eq!((flow.declined.sum, flow.alerted_declined.sum), (700, 700));
+    assert_eq!(shop.first_alerted(), Some(Timestamp(START + HOUR)));
+    let over = account("over");
+    assert_eq!((over.purchases, over.sightings(), over.alerts, over.outside), (1, 1, 0, 2));
 }
 
 #[test]

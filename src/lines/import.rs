@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::audit::Begun;
 use super::read::Source;
+use super::snapshot::Snapshots;
 use super::start::Stopped;
 use crate::clock::Clock;
 use crate::domain::card::{Fingerprint, KeyId};
@@ -199,6 +200,16 @@ impl ListTopic {
             })
         })?;
         Ok(newest)
+    }
+
+    /// What reads whole topics of the same cluster.
+    pub fn snapshots(&self) -> Snapshots {
+        Snapshots {
+            cluster: self.cluster.clone(),
+            probe: self.probe.clone(),
+            group: format!("{}-import", self.prefix),
+            clock: Arc::clone(&self.clock),
+        }
     }
 
     /// What the list says of `id` now.

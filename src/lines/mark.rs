@@ -15,6 +15,8 @@ pub struct Mark {
     pub gap: Option<Gap>,
     /// What the histories of the partition were last gone over for.
     pub tended: Option<Tended>,
+    /// Where and when the group began to read the partition; `None` where it began before that was noted.
+    pub began: Option<Began>,
 }
 
 /// A pass over the histories of a partition: none that was due then is there any more.
@@ -30,6 +32,22 @@ impl Tended {
     fn parse(text: &str) -> Option<Tended> {
         let (frontier, at) = text.split_once('@')?;
         Some(Tended { frontier: frontier.parse().ok()?, at: Timestamp(at.parse().ok()?) })
+    }
+}
+
+/// The beginning of the watch on a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Began {
+    /// The first offset that was read.
+    pub offset: i64,
+    /// When it was.
+    pub at: Timestamp,
+}
+
+impl Began {
+    fn parse(text: &str) -> Option<Began> {
+        let (offset, at) = text.split_once('@')?;
+        Some(Began { offset: offset.parse().ok()?, at: at.parse().ok()? })
     }
 }
 
@@ -72,6 +90,7 @@ impl Mark {
                 Some(("topic", value)) => mark.topic_id = Some(value.to_owned()),
                 Some(("gap", value)) => mark.gap = Gap::parse(value),
                 Some(("tended", value)) => mark.tended = Tended::parse(value),
+                Some(("began", value)) => mark.began = Began::parse(value),
                 _ => {}
             }
         }
@@ -94,6 +113,9 @@ impl fmt::Display for Mark {
         if let Some(Tended { frontier, at }) = self.tended {
             write!(f, ";tended={frontier}@{}", at.millis())?;
         }
+        if let Some(Began { offset, at }) = &self.began {
+            write!(f, ";began={offset}@{at}")?;
+        }
         Ok(())
     }
 }
@@ -105,10 +127,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_mark_survives_its_text(frontier in proptest::option::of(any::<i64>()), topic_id in proptest::option::of("[A-Za-z0-9_-]{22}"), gap in proptest::option::of((0i64.., 0i64.., ".{0,120}")), tended in proptest::option::of((-1i64.., 0i64..))) {
+        fn a_mark_survives_its_text(frontier in proptest::option::of(any::<i64>()), topic_id in proptest::option::of("[A-Za-z0-9_-]{22}"), gap in proptest::option::of((0i64.., 0i64.., ".{0,120}")), tended in proptest::option::of((-1i64.., 0i64..)), began in proptest::option::of((0i64.., 0..253_402_300_799_999_i64))) {
             let gap = gap.map(|(first, last, by)| Gap::new(first, last, &by));
             let tended = tended.map(|(frontier, at)| Tended { frontier, at: Timestamp(at) });
-            let mark = Mark { frontier, topic_id, gap, tended };
+            let began = began.map(|(offset, at)| Began { offset, at: Timestamp(at) });
+            let mark = Mark { frontier, topic_id, gap, tended, began };
             prop_assert_eq!(Mark::parse(&mark.to_string()), mark);
         }
 

@@ -15,6 +15,8 @@ pub mod access;
 
 mod aborts;
 pub mod audit;
+pub mod bookkeeper;
+pub mod books;
 pub mod dead;
 pub mod feed;
 pub mod import;
@@ -25,5 +27,6 @@ mod read;
 pub mod restore;
 pub mod sample;
 pub mod skip;
+pub mod snapshot;
 pub mod start;
 pub mod sweep;

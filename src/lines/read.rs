@@ -23,7 +23,7 @@ pub(super) struct Source<'a> {
     pub(super) group: &'a str,
     /// The topic.
     pub(super) topic: &'a str,
-    /// Its partition.
+    /// The partition.
     pub(super) partition: i32,
     /// What it is, for messages: "the exposure list".
     pub(super) what: &'a str,
@@ -36,7 +36,7 @@ impl Source<'_> {
         Stopped::new(exit::UNAVAILABLE, format!("{} {} cannot be read: {error}", self.what, self.topic))
     }
 
-    /// Reads what is committed from `from` up to, not including, `until`.
+    /// Reads what is committed of the partition from `from` up to, not including, `until`.
     ///
     /// # Errors
     /// When it cannot be read, does not come to its end, or `visit` refuses a record.
@@ -64,7 +64,7 @@ impl Source<'_> {
         Ok(())
     }
 
-    /// A reader from `from` on.
+    /// A reader of the partition from `from` on.
     ///
     /// # Errors
     /// When the client refuses.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rdkafka::error::KafkaError;
 
 use super::audit::{Audit, Deed};
-use super::mark::{Gap, Mark};
+use super::mark::{Began, Gap, Mark};
 use crate::backoff::Backoff;
 use crate::clock::{Clock, SystemClock};
 use crate::domain::audit::{Act, LostRange};
@@ -291,9 +291,11 @@ impl Starts {
 /// nobody could tell a partition that was added later, which is read from its first record, from one that was
 /// not come to yet. Nothing is committed for `earliest`: there both are the same.
 ///
+/// `now` is noted as the beginning of the watch.
+///
 /// # Errors
 /// When nobody said where to begin, or the cluster does not answer.
-pub fn pin(group: &Group, probe: &Probe, topic: &str, first: First) -> Result<(), Stopped> {
+pub fn pin(group: &Group, probe: &Probe, topic: &str, first: First, now: Timestamp) -> Result<(), Stopped> {
     if first == First::Earliest {
         return Ok(());
     }
@@ -305,12 +307,14 @@ pub fn pin(group: &Group, probe: &Probe, topic: &str, first: First) -> Result<()
     if committed.iter().any(|(_, committed)| committed.is_some()) {
         return Ok(());
     }
-    let mark = Mark { topic_id: probe.topic_id(topic), ..Mark::default() }.to_string();
+    let topic_id = probe.topic_id(topic);
     let mut progress = Vec::new();
     for partition in 0..partitions {
         let marks = probe.watermarks(topic, partition)?;
         let next = first.offset(probe, topic, group.name(), partition, marks)?;
-        progress.push(Progress { partition, next, metadata: mark.clone() });
+        let began = Some(Began { offset: next, at: now });
+        let metadata = Mark { topic_id: topic_id.clone(), began, ..Mark::default() }.to_string();
+        progress.push(Progress { partition, next, metadata });
     }
     match group.set(topic, &progress) {
         Ok(()) => {

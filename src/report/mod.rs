@@ -6,8 +6,11 @@
 pub mod plain;
 pub mod table;
 
+pub mod books;
+pub mod coverage;
 pub mod demo;
 pub mod evaluation;
+pub mod incident;
 pub mod live;
 pub mod progress;
 pub mod revision;

@@ -5,6 +5,18 @@ pub fn plain(text: &str) -> String {
     text.chars().map(|c| if is_obeyed(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
+/// `text` in Markdown: nothing in it is markup.
+pub fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for char in plain(text).chars() {
+        if matches!(char, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '~') {
+            safe.push('\\');
+        }
+        safe.push(char);
+    }
+    safe
+}
+
 /// Control characters (Unicode category Cc) and the explicit directional formatting characters of UAX #9.
 fn is_obeyed(c: char) -> bool {
     c.is_control()

@@ -5,7 +5,8 @@ use std::io::{self, IsTerminal, Write};
 use comfy_table::{CellAlignment, ContentArrangement, presets};
 use serde_json::Value;
 
-use super::plain::{grouped, percent, plain};
+use super::plain::{escaped, grouped, percent, plain};
+use crate::domain::money::Currency;
 
 /// What `--format` chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,10 +42,14 @@ pub enum Cell {
     Empty,
     /// Text. What a terminal would obey is taken out in text and kept (escaped) in JSON.
     Text(String),
+    /// A fixed name: its word in JSON and its words for people.
+    Named(&'static str, &'static str),
     /// A whole number, with commas in text.
     Count(u64),
     /// A number with one decimal place in text; all places in JSON.
     Number(Option<f64>),
+    /// Minor units of a currency: major units with commas in text; in JSON the minor units as text, as in alerts.
+    Amount(u64, Currency),
     /// A share of 1: a percentage in text, the share itself in JSON.
     Share(Option<f64>),
 }
@@ -78,9 +83,15 @@ impl Cell {
         match self {
             Cell::Empty => String::new(),
             Cell::Text(text) => plain(text),
+            Cell::Named(_, title) => (*title).to_owned(),
             Cell::Count(number) => grouped(*number),
             Cell::Number(number) => number.map_or("–".to_owned(), |number| format!("{number:.1}")),
             Cell::Share(share) => percent(*share),
+            Cell::Amount(minor, currency) => {
+                let text = currency.major_text(*minor);
+                let (whole, part) = text.split_at(text.find('.').unwrap_or(text.len()));
+                whole.parse().map_or(text.clone(), |whole| grouped(whole) + part)
+            }
         }
     }
 
@@ -88,13 +99,15 @@ impl Cell {
         match self {
             Cell::Empty => Value::Null,
             Cell::Text(text) => Value::from(text.as_str()),
+            Cell::Named(name, _) => Value::from(*name),
             Cell::Count(number) => Value::from(*number),
             Cell::Number(number) | Cell::Share(number) => Value::from(*number),
+            Cell::Amount(minor, _) => Value::from(minor.to_string()),
         }
     }
 
     fn is_number(&self) -> bool {
-        matches!(self, Cell::Count(_) | Cell::Number(_) | Cell::Share(_))
+        matches!(self, Cell::Count(_) | Cell::Number(_) | Cell::Share(_) | Cell::Amount(..))
     }
 }
 
@@ -170,6 +183,20 @@ impl Table {
         text
     }
 
+    /// The rows as a table in Markdown, each line ended.
+    pub fn markdown(&self) -> String {
+        let line = |cells: &mut dyn Iterator<Item = String>| {
+            format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "))
+        };
+        let rule = |place| if self.is_numeric(place) { "---:" } else { "---" }.to_owned();
+        let mut text = line(&mut self.columns.iter().map(|column| escaped(column.title)));
+        text.push_str(&line(&mut (0..self.columns.len()).map(rule)));
+        for row in &self.rows {
+            text.push_str(&line(&mut row.iter().map(|cell| escaped(&cell.text()))));
+        }
+        text
+    }
+
     /// Whether a column holds numbers and nothing else.
     fn is_numeric(&self, place: usize) -> bool {
         let mut cells =
@@ -229,6 +256,18 @@ mod tests {
             table().text(false),
             "Name       Cards   Share\nfirst     29,773  25.0 %\nevil�[2J       7\n"
         );
+    }
+
+    #[test]
+    fn markdown_has_the_same_rows_and_nothing_in_them_is_obeyed() {
+        let mut table = Table::new("money", [("name", "Name"), ("sum", "Sum")]);
+        table.row(["a|b *c* <d>".into(), Cell::Amount(123_456_789, "USD".parse().unwrap())]);
+        table.row(["e".into(), Cell::Amount(1_234, "JPY".parse().unwrap())]);
+        assert_eq!(
+            table.markdown(),
+            "| Name | Sum |\n| --- | ---: |\n| a\\|b \\*c\\* \\<d\\> | 1,234,567.89 |\n| e | 1,234 |\n"
+        );
+        assert_eq!(table.json()[0]["sum"], "123456789");
     }
 
     #[test]

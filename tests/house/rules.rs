@@ -12,7 +12,7 @@ pub const ROWS: [&[&str]; 12] = [
     &["clock", "backoff", "stop", "secret", "fault"],
     &["health", "metrics"],
     &["codec", "exposure", "scoring", "origin", "simulation"],
-    &["watch", "judge"],
+    &["watch", "judge", "books"],
     &["kafka", "webhook", "files", "http", "report"],
     &["lines"],
     &["config"],
@@ -23,7 +23,8 @@ pub const ROWS: [&[&str]; 12] = [
 ];
 
 /// Rooms that are told everything and touch nothing.
-const PURE: [&str; 8] = ["domain", "codec", "exposure", "scoring", "origin", "simulation", "watch", "judge"];
+const PURE: [&str; 9] =
+    ["domain", "codec", "exposure", "scoring", "origin", "simulation", "watch", "judge", "books"];
 
 /// What such a room may not name.
 const IMPURE: [&str; 17] = [

@@ -15,6 +15,7 @@ mod harness;
 mod deployment;
 
 mod audit;
+mod books;
 mod commands;
 mod erasure;
 mod first_light;

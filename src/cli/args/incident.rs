@@ -35,11 +35,17 @@ Examples:
   cardwatch incident hold shop-2026 --why \"case 7 of the district court\" --as \"Legal\"
   cardwatch incident hold shop-2026 --release --as \"Legal\"")]
     Hold(HoldArgs),
-    /// Show an incident and its revisions.
+    /// Show an incident: its cards, what was seen and decided of them, its revisions.
     #[command(after_help = "\
 Examples:
   cardwatch incident show shop-2026")]
     Show(ShowArgs),
+    /// Report on an incident for the breached company: what was seen, what was not looked at.
+    #[command(after_help = "\
+Examples:
+  cardwatch incident report shop-2026 > shop-2026.md
+  cardwatch --format json incident report shop-2026")]
+    Report(ShowArgs),
     /// List the incidents.
     #[command(after_help = "\
 Examples:
@@ -208,7 +214,7 @@ pub struct HoldArgs {
     pub change: ChangeArgs,
 }
 
-/// `cardwatch incident show`.
+/// `cardwatch incident show` and `report`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct ShowArgs {
     /// The incident.

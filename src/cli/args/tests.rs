@@ -34,6 +34,8 @@ fn wrong_usage_leaves_with_64_and_help_with_0() {
         ("incident revise shop --undo 2 --name x", 64),
         ("incident revise shop --add - --withdraw - --elements colour", 64),
         ("backtest", 64),
+        ("incident report", 64),
+        ("--format md incident show shop", 64),
         ("key retire K1", 64),
         ("--version", 0),
         ("--help", 0),

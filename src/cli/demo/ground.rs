@@ -37,6 +37,8 @@ impl Ground {
         let mut plan = build::plan(&settings, Some(keyring.clone()))?;
         plan.topic_check = TopicCheck::Skip;
         plan.partitions = Some(PARTITIONS);
+        // Nobody looks at its metrics for longer than it runs.
+        plan.books = false;
         let topics = &plan.topics;
         for (topic, partitions) in [
             (&topics.input, PARTITIONS),

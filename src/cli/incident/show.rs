@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::{Desk, existing, state};
+use crate::books::Book;
 use crate::domain::card::KeyId;
 use crate::domain::incident::IncidentId;
 use crate::exposure::record::{IncidentRecord, IncidentState, Mark, Revision, RevisionState};
 use crate::exposure::retention::Removal;
 use crate::lines::import::{Known, Until};
 use crate::lines::start::Stopped;
+use crate::report::books::{counts_table, money_table};
 use crate::report::revision::details_rows;
 use crate::report::table::{Cell, Table};
 
@@ -16,15 +18,16 @@ use crate::report::table::{Cell, Table};
 pub(super) fn show(desk: &Desk<'_>, id: &IncidentId) -> Result<(), Stopped> {
     let known = desk.list.look(id, Until::End)?;
     let incident = existing(&known, id)?;
-    desk.output.tables(&[about(incident, &known), keys(incident, &known), log(incident)]);
+    let book = desk.books().ledger()?.book(id).unwrap_or_default();
+    let (about, keys, log) = (about(incident, &known), keys(incident, &known), log(incident));
+    desk.output.tables(&[about, counts_table(&book), money_table(&book), keys, log]);
     Ok(())
 }
 
 /// `cardwatch incident list`.
 pub(super) fn list(desk: &Desk<'_>, only_open: bool) -> Result<(), Stopped> {
-    let (view, _) = desk.list.survey()?;
-    let cards: BTreeMap<&IncidentId, u64> =
-        view.stats().by_incident.iter().map(|(id, cards)| (id, *cards)).collect();
+    let ledger = desk.books().ledger()?;
+    let books = ledger.books();
     let mut table = Table::new(
         "incidents",
         [
@@ -34,21 +37,36 @@ pub(super) fn list(desk: &Desk<'_>, only_open: bool) -> Result<(), Stopped> {
             ("party", "Breached party"),
             ("revision", "Revision"),
             ("cards", "Cards"),
+            ("seen", "Seen"),
+            ("suspected", "Suspected"),
+            ("confirmed", "Confirmed"),
+            ("alerts", "Alerts"),
+            ("undecided", "Not decided"),
             ("watched_until", "Watched until"),
         ],
     );
-    for incident in view.incidents() {
+    for incident in ledger.incidents() {
         if only_open && incident.state == IncidentState::Closed {
             continue;
         }
         let details = incident.details();
+        let total = books.get(&incident.id).map(Book::total).unwrap_or_default();
+        let watched = match incident.state {
+            IncidentState::Open => books.get(&incident.id).map_or(0, |book| book.listed.cards),
+            IncidentState::Closed => 0,
+        };
         table.row([
             incident.id.as_str().into(),
             state(incident).into(),
             details.map(|details| details.name.as_str()).into(),
             details.map(|details| details.party.as_str()).into(),
             incident.in_force().map(|revision| u64::from(revision.number)).into(),
-            cards.get(&incident.id).copied().unwrap_or(0).into(),
+            watched.into(),
+            total.seen.into(),
+            total.suspected.into(),
+            total.confirmed.into(),
+            total.alerts.into(),
+            total.undecided().into(),
             details
                 .map(|details| details.watch.until.map_or("closed".to_owned(), |until| until.to_string()))
                 .into(),

@@ -7,14 +7,16 @@
 //! - **settled**: a commutative fold over every event that is not recent ([`totals`]). An event joins
 //!   it once, on leaving the recent part, or at once if it comes too late for it.
 //!
-//! [`judgements`](History::judgements) and [`last_sighting`](History::last_sighting) are the two
-//! exceptions: they are about the log, not about the card.
+//! [`judgements`](History::judgements), [`last_sighting`](History::last_sighting) and the incidents'
+//! accounts ([`account`]) are the exceptions: they are about what was judged in the order of the log.
 
+pub mod account;
 mod event;
 pub mod past;
 mod totals;
 pub mod windows;
 
+pub use account::{Account, Flow, IncidentHash};
 pub use event::{Event, Role, SightingRef, event_of, money_of};
 pub use past::Past;
 pub use totals::Money;
@@ -23,6 +25,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::sighting::Sighting;
 use crate::domain::time::Timestamp;
+use crate::scoring::cardholder::is_in_force;
+use account::{Accounts, Entry, brings_purchase, earliest};
 use totals::Totals;
 
 /// How many events are remembered one by one.
@@ -34,7 +38,9 @@ pub const RECENT_MS: i64 = 7 * 24 * 3_600_000;
 /// How far apart two events with one transaction id may lie and still be duplicates: 72 hours.
 pub const DUPLICATE_MS: i64 = 72 * 3_600_000;
 /// The version of the encoded form: its first byte.
-const ENCODING: u8 = 1;
+const ENCODING: u8 = 2;
+/// The version before, which knew no accounts.
+const ENCODING_1: u8 = 1;
 
 /// What is remembered of one card. Bounded by construction.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -49,13 +55,32 @@ pub struct History {
     recent: Vec<Event>,
     /// Everything that is not recent.
     settled: Totals,
+    /// What each incident's books are made of.
+    accounts: Accounts,
+}
+
+/// The first version's layout, for good.
+#[derive(Serialize, Deserialize)]
+struct HistoryV1 {
+    judgements: u64,
+    last: Option<SightingRef>,
+    since: Option<i64>,
+    recent: Vec<Event>,
+    settled: Totals,
+}
+
+impl From<HistoryV1> for History {
+    fn from(old: HistoryV1) -> History {
+        let HistoryV1 { judgements, last, since, recent, settled } = old;
+        History { judgements, last, since, recent, settled, accounts: Accounts::unaccounted(judgements) }
+    }
 }
 
 /// Bytes are not an encoded history.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HistoryError {
     /// The version byte is missing or another.
-    #[error("not a card history of version {ENCODING}")]
+    #[error("not a card history of version {ENCODING_1} or {ENCODING}")]
     Version,
     /// The bytes after the version byte do not read.
     #[error("a damaged card history")]
@@ -69,16 +94,15 @@ impl History {
         postcard::to_extend(self, vec![ENCODING]).unwrap_or_default()
     }
 
-    /// Reads what [`History::encode`] wrote.
+    /// Reads what [`History::encode`] wrote, in this version or the one before. What an older history has
+    /// seen is in no incident's account: [`History::unaccounted`].
     ///
     /// # Errors
     /// [`HistoryError`] when the version is another or the bytes are damaged.
     pub fn decode(bytes: &[u8]) -> Result<History, HistoryError> {
         match bytes.split_first() {
-            Some((&ENCODING, body)) => match postcard::take_from_bytes(body) {
-                Ok((history, [])) => Ok(history),
-                _ => Err(HistoryError::Damaged),
-            },
+            Some((&ENCODING, body)) => whole(body),
+            Some((&ENCODING_1, body)) => whole::<HistoryV1>(body).map(History::from),
             _ => Err(HistoryError::Version),
         }
     }
@@ -128,10 +152,36 @@ impl History {
         self.last = Some(SightingRef::of(sighting));
     }
 
+    /// What the card's sightings came to for an incident.
+    pub fn account(&self, incident: IncidentHash) -> Option<&Account> {
+        self.accounts.of(incident)
+    }
+
+    /// The accounts of all incidents, at most [`account::ACCOUNTS_MAX`].
+    pub fn accounts(&self) -> impl Iterator<Item = (IncidentHash, &Account)> {
+        self.accounts.iter()
+    }
+
+    /// Entries that are in no account: of incidents beyond the bound, or from before there were accounts.
+    pub fn unaccounted(&self) -> u64 {
+        self.accounts.unaccounted
+    }
+
+    /// Puts a sighting that repeats none on account for each of its incidents. Goes before
+    /// [`History::absorb`]: what the purchase is compared with is what was known before it.
+    pub fn enter(&mut self, sighting: &Sighting, event: Event, late: bool, alerted: bool) {
+        let brings_purchase = brings_purchase(&event, &self.recent);
+        let entry = Entry { event, brings_purchase, late, alerted };
+        for incident in &sighting.incidents {
+            let entry = is_in_force(incident, event.at).then_some(&entry);
+            self.accounts.enter(IncidentHash::of(&incident.id), entry);
+        }
+    }
+
     /// Remembers an event.
     pub fn absorb(&mut self, event: Event) {
         if event.role.is_purchase() {
-            self.since = Some(self.since.map_or(event.at, |since| since.min(event.at)));
+            self.since = earliest(self.since, Some(event.at));
         }
         let place = self.recent.partition_point(|known| known.order() < event.order());
         self.recent.insert(place, event);
@@ -141,6 +191,14 @@ impl History {
         for leaving in self.recent.drain(..too_old.max(too_many)) {
             self.settled.add(&leaving);
         }
+    }
+}
+
+/// Reads a form that has to fill its bytes.
+fn whole<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, HistoryError> {
+    match postcard::take_from_bytes(body) {
+        Ok((read, [])) => Ok(read),
+        _ => Err(HistoryError::Damaged),
     }
 }
 

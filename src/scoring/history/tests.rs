@@ -75,6 +75,7 @@ fn naive(sightings: &[Sighting]) -> History {
         since: purchases.map(|event| event.at).min(),
         recent,
         settled,
+        accounts: Accounts::default(),
     }
 }
 
@@ -103,6 +104,8 @@ proptest! {
         let mut versioned = vec![ENCODING];
         versioned.extend(&bytes);
         let _ = History::decode(&bytes);
+        let _ = History::decode(&versioned);
+        versioned[0] = ENCODING_1;
         let _ = History::decode(&versioned);
     }
 
@@ -228,17 +231,44 @@ fn a_typical_record_is_small_and_the_worst_is_bounded() {
     assert!(worst.encode().len() < 16 * 1024, "{}", worst.encode().len());
 }
 
-/// The first version's bytes, for good: a change of layout needs a new version byte.
+/// Each version's bytes, for good: a change of layout needs a new version byte.
 #[test]
-fn the_encoding_of_version_1_does_not_change() {
+fn the_encodings_of_both_versions_do_not_change() {
     let lives: Vec<Sighting> = (0..40).map(|n| sighting(n, START + n * DAY / 2, 100 + n)).collect();
-    let bytes = history_of(&lives).encode();
-    assert_eq!(bytes[0], 1);
-    assert_eq!(format!("{:016x} {}", event::hash64(&bytes), bytes.len()), "324261df1e1e579e 814");
+    let history = history_of(&lives);
+    let first = encode_first(&history);
+    assert_eq!(format!("{:016x} {}", event::hash64(&first), first.len()), "324261df1e1e579e 814");
+    let mut entered = History::default();
+    for (number, sighting) in lives.iter().enumerate() {
+        entered.count_judgement(sighting);
+        entered.enter(sighting, event_of(sighting), number == 3, number % 9 == 0);
+        entered.absorb(event_of(sighting));
+    }
+    let second = entered.encode();
+    assert_eq!((first[0], second[0]), (1, 2));
+    assert_eq!(format!("{:016x} {}", event::hash64(&second), second.len()), "63d08d674ba09044 867");
+    for bytes in [&first, &second] {
+        assert_eq!(History::decode(&bytes[..bytes.len() - 1]), Err(HistoryError::Damaged));
+        assert_eq!(History::decode(&[&bytes[..], &[0]].concat()), Err(HistoryError::Damaged));
+    }
     assert_eq!(History::decode(&[]), Err(HistoryError::Version));
-    assert_eq!(History::decode(&[2, 0]), Err(HistoryError::Version));
-    assert_eq!(History::decode(&bytes[..bytes.len() - 1]), Err(HistoryError::Damaged));
-    assert_eq!(History::decode(&[&bytes[..], &[0]].concat()), Err(HistoryError::Damaged));
+    assert_eq!(History::decode(&[3, 0]), Err(HistoryError::Version));
+}
+
+/// As the version before wrote it.
+fn encode_first(history: &History) -> Vec<u8> {
+    let History { judgements, last, since, recent, settled, accounts: _ } = history.clone();
+    let old = HistoryV1 { judgements, last, since, recent, settled };
+    postcard::to_extend(&old, vec![ENCODING_1]).unwrap()
+}
+
+#[test]
+fn a_history_of_the_first_version_reads_and_says_that_its_past_is_on_no_account() {
+    let lives: Vec<Sighting> = (0..40).map(|n| sighting(n, START + n * DAY / 2, 100 + n)).collect();
+    let history = history_of(&lives);
+    let read = History::decode(&encode_first(&history)).unwrap();
+    assert_eq!((read.unaccounted(), read.accounts().count()), (40, 0));
+    assert_eq!(History { accounts: Accounts::default(), ..read }, history);
 }
 
 #[test]

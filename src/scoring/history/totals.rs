@@ -69,6 +69,12 @@ impl Money {
         self.count = self.count.saturating_add(1);
         self.sum = self.sum.saturating_add(minor.unsigned_abs());
     }
+
+    /// Adds another's amounts.
+    pub fn merge(&mut self, other: Money) {
+        self.count = self.count.saturating_add(other.count);
+        self.sum = self.sum.saturating_add(other.sum);
+    }
 }
 
 impl Totals {
@@ -149,7 +155,7 @@ pub(super) fn hour_of(at: i64) -> usize {
 }
 
 /// The value of `key` in a sorted table, made when missing.
-fn slot<K: Ord + Copy, V: Default>(table: &mut Vec<(K, V)>, key: K) -> &mut V {
+pub(super) fn slot<K: Ord + Copy, V: Default>(table: &mut Vec<(K, V)>, key: K) -> &mut V {
     let place = match table.binary_search_by_key(&key, |entry| entry.0) {
         Ok(place) => place,
         Err(place) => {
@@ -161,7 +167,7 @@ fn slot<K: Ord + Copy, V: Default>(table: &mut Vec<(K, V)>, key: K) -> &mut V {
 }
 
 /// The value of `key` in a sorted table.
-fn find<K: Ord + Copy, V: Copy>(table: &[(K, V)], key: K) -> Option<V> {
+pub(super) fn find<K: Ord + Copy, V: Copy>(table: &[(K, V)], key: K) -> Option<V> {
     table.binary_search_by_key(&key, |entry| entry.0).ok().map(|place| table[place].1)
 }
 

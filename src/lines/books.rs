@@ -1,0 +1,244 @@
+//! Brings the books together: the exposure list, the histories and the outcomes, as they are at one moment.
+
+use serde::Deserialize;
+
+use super::audit::{GivenUp, Trail, lost_ranges};
+use super::import::{ListTopic, Until};
+use super::mark::Mark;
+use super::snapshot::Snapshots;
+use super::start::{Stopped, patiently};
+use crate::books::{Decided, Finding, Ledger};
+use crate::domain::audit::Act;
+use crate::domain::card::Fingerprint;
+use crate::domain::incident::IncidentId;
+use crate::domain::money::{Currency, Money};
+use crate::domain::time::Timestamp;
+use crate::exposure::record::{CardRecord, IncidentRecord, ListKey, RecordError};
+use crate::kafka::consumer::Committed;
+use crate::kafka::group::Group;
+use crate::kafka::native::Message;
+use crate::report::coverage::{Coverage, Lost, Watched};
+use crate::scoring::history::History;
+use crate::stop::{Stop, exit};
+
+/// Where the books are kept, beside the list.
+#[derive(Debug, Clone)]
+pub struct BookTopics {
+    /// Card histories.
+    pub card_history: String,
+    /// Outcomes; may be missing.
+    pub outcomes: String,
+    /// What is watched.
+    pub input: String,
+    /// What is judged.
+    pub sightings: String,
+    /// The group that reads the input.
+    pub sight_group: String,
+    /// The group that judges.
+    pub score_group: String,
+}
+
+/// Reads books.
+#[derive(Debug)]
+pub struct BookReader<'a> {
+    /// The list.
+    pub list: &'a ListTopic,
+    /// Everything else.
+    pub topics: BookTopics,
+}
+
+impl BookReader<'_> {
+    /// Everything that books are made of, as it is now.
+    ///
+    /// # Errors
+    /// When a topic cannot be read, or holds something else.
+    pub fn ledger(&self) -> Result<Ledger, Stopped> {
+        let mut ledger = Ledger::default();
+        self.list.read(Until::End, |_, key, value| list_record(&mut ledger, key, value))?;
+        let snapshots = self.list.snapshots();
+        let history = &self.topics.card_history;
+        let there = snapshots
+            .topic("the histories", history, |message| history_record(&mut ledger, history, message))?;
+        if !there {
+            let message = format!("topic {history} does not exist; make it with `cardwatch topics --create`");
+            return Err(Stopped::new(exit::CONFIG, message));
+        }
+        snapshots.topic("the outcomes", &self.topics.outcomes, |message| {
+            outcome_record(&mut ledger, message);
+            Ok(())
+        })?;
+        Ok(ledger)
+    }
+
+    /// How much of the input is watched, as it is now; `trail` tells what was given up.
+    ///
+    /// # Errors
+    /// When the cluster does not answer, or there is no audit topic.
+    pub fn coverage(&self, trail: &Trail) -> Result<Coverage, Stopped> {
+        let snapshots = self.list.snapshots();
+        let BookTopics { input, sightings, sight_group, score_group, .. } = &self.topics;
+        let mut watched = Vec::new();
+        for (partition, high, committed) in standings(&snapshots, input, sight_group)? {
+            watched.push(self.watched(partition, high, committed)?);
+        }
+        let mut unjudged = 0;
+        for (partition, high, committed) in standings(&snapshots, sightings, score_group)? {
+            let next = committed.map_or(0, |committed| committed.offset);
+            if high > next {
+                snapshots.partition("sightings", sightings, partition, next, |_| {
+                    unjudged += 1;
+                    Ok(())
+                })?;
+            }
+        }
+        let given_up = lost_ranges(trail)?.into_iter();
+        let own = given_up.filter(|lost| lost.range.topic == *input && lost.range.group == *sight_group);
+        let lost = own.map(lost).collect();
+        Ok(Coverage { as_of: snapshots.clock.now(), topic: input.clone(), watched, lost, unjudged })
+    }
+
+    fn watched(&self, partition: i32, high: i64, committed: Option<Committed>) -> Result<Watched, Stopped> {
+        let Some(committed) = committed else {
+            return Ok(Watched { partition, began: None, is_read: false, unread: high, oldest_unread: None });
+        };
+        let mark = Mark::parse(&committed.metadata);
+        let unread = (high - committed.offset).max(0);
+        let oldest_unread = match unread {
+            0 => None,
+            _ => Some(self.list.probe.time_at(&self.topics.input, partition, committed.offset)?),
+        };
+        let began = mark.began.map(|began| began.at);
+        Ok(Watched { partition, began, is_read: true, unread, oldest_unread })
+    }
+}
+
+fn lost(given_up: GivenUp) -> Lost {
+    let GivenUp { range, act, at, by, reason: _ } = given_up;
+    let by = by.claimed.unwrap_or_else(|| format!("{}@{}", by.user, by.host));
+    Lost { range, at, by, skipped: act == Act::Skip.as_str() }
+}
+
+/// Each partition's end and what the group has committed of it.
+fn standings(
+    snapshots: &Snapshots,
+    topic: &str,
+    group: &str,
+) -> Result<Vec<(i32, i64, Option<Committed>)>, Stopped> {
+    let Some(partitions) = snapshots.probe.partitions(topic)? else { return Ok(Vec::new()) };
+    let group = Group::new(&snapshots.cluster, group).map_err(|error| {
+        Stopped::new(exit::CONFIG, format!("the Kafka client refuses its settings: {error}"))
+    })?;
+    // An open transaction of the running service holds the answer back for a moment.
+    let committed = patiently(&Stop::new(), topic, group.name(), || group.committed(topic, partitions))?;
+    let with_end = |(partition, committed)| {
+        Ok((partition, snapshots.probe.watermarks(topic, partition)?.high, committed))
+    };
+    committed.into_iter().map(with_end).collect()
+}
+
+pub(super) fn list_record(ledger: &mut Ledger, key: &[u8], value: Option<&[u8]>) -> Result<(), RecordError> {
+    let key = ListKey::parse(key)?;
+    match &key {
+        ListKey::Incident(id) => {
+            let record = value.map(|value| IncidentRecord::from_json(id, value)).transpose()?;
+            ledger.incident(id, record);
+        }
+        ListKey::Card { fingerprint, incident, .. } => {
+            let record = value.map(|value| CardRecord::from_json(&key, value)).transpose()?;
+            ledger.card(incident, *fingerprint, record.map(|record| record.events));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn history_record(ledger: &mut Ledger, topic: &str, message: &Message<'_>) -> Result<(), Stopped> {
+    let foreign = |what: &str| {
+        let place = format!("{topic}/{} offset {}", message.partition(), message.offset());
+        Stopped::new(
+            exit::DATA,
+            format!("{place}: {what}; something else wrote to this topic, or a newer version did"),
+        )
+    };
+    let key = message.key().and_then(|key| std::str::from_utf8(key).ok());
+    let key = key.ok_or_else(|| foreign("the key is not text"))?;
+    // A card's record is named by its fingerprint alone; checkpoints and whatever else is kept here are not.
+    if key.contains('/') {
+        return Ok(());
+    }
+    let fingerprint: Fingerprint = key.parse().map_err(|_| foreign("the key is no fingerprint"))?;
+    let history = message.value().map(History::decode).transpose();
+    let history = history.map_err(|error| foreign(&error.to_string()))?;
+    ledger.history(fingerprint, history.as_ref());
+    Ok(())
+}
+
+/// As much of an outcome as the books need. Systems of others write to this topic too, so whatever does not read
+/// is left out and stops nothing.
+#[derive(Debug, Deserialize)]
+struct OutcomeRecord {
+    verdict: String,
+    about: About,
+}
+
+#[derive(Debug, Deserialize)]
+struct About {
+    fingerprint: Fingerprint,
+    incidents: Vec<IncidentId>,
+    #[serde(default)]
+    transaction_at: Option<Timestamp>,
+    #[serde(default)]
+    transaction_outcome: Option<String>,
+    #[serde(default)]
+    amount: Option<String>,
+    #[serde(default)]
+    currency: Option<Currency>,
+}
+
+pub(super) fn outcome_record(ledger: &mut Ledger, message: &Message<'_>) {
+    let Some(id) = message.key().and_then(|key| std::str::from_utf8(key).ok()) else { return };
+    ledger.outcome(id, message.value().and_then(decided));
+}
+
+/// What an outcome record decided; `None` where it does not read or does not say what it is about.
+fn decided(value: &[u8]) -> Option<Decided> {
+    let OutcomeRecord { verdict, about } = serde_json::from_slice(value).ok()?;
+    let finding = match verdict.as_str() {
+        "fraud" => Finding::Fraud,
+        "genuine" => Finding::Genuine,
+        "unknown" => Finding::Unknown,
+        _ => return None,
+    };
+    let money = about.amount.zip(about.currency);
+    Some(Decided {
+        finding,
+        fingerprint: about.fingerprint,
+        incidents: about.incidents,
+        money: money.and_then(|(amount, currency)| Money::parse_minor(&amount, currency).ok()),
+        declined: about.transaction_outcome.as_deref() == Some("declined"),
+        used_at: about.transaction_at,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_reads_as_far_as_the_books_need_it() {
+        let print = "07".repeat(32);
+        let json = format!(
+            r#"{{"schema":"cardwatch.outcome/1","verdict":"fraud","note":"n","about":{{"fingerprint":"{print}",
+            "incidents":["shop"],"amount":"12980","currency":"JPY","transaction_outcome":"declined",
+            "transaction_at":"2018-06-05T05:40:15Z","severity":"high"}}}}"#
+        );
+        let decided = decided(json.as_bytes()).unwrap();
+        assert_eq!((decided.finding, decided.declined), (Finding::Fraud, true));
+        assert_eq!(decided.money.unwrap().to_string(), "12980 JPY");
+        assert_eq!(decided.incidents, ["shop".parse().unwrap()]);
+        for (from, to) in [("fraud", "theft"), ("about", "above"), ("shop", "Shop"), ("{", "[")] {
+            assert_eq!(super::decided(json.replacen(from, to, 1).as_bytes()), None, "{from}");
+        }
+        let without = json.replace(r#""amount":"12980","currency":"JPY","#, "");
+        assert_eq!(super::decided(without.as_bytes()).unwrap().money, None);
+    }
+}
