@@ -4,7 +4,8 @@ use super::args::Args;
 use super::output::Output;
 use crate::app::{settings as build, tokens};
 use crate::config::{Line, Settings, environment};
-use crate::files::keys::{KeyDirectory, KeysError};
+use crate::domain::card::KeyId;
+use crate::files::keys::{KeyDirectory, KeySource, KeysError};
 use crate::lines::start::Stopped;
 use crate::report::table::{Cell, Table};
 use crate::stop::exit;
@@ -28,14 +29,34 @@ pub(super) fn run(args: &Args, output: &Output) -> Result<(), Stopped> {
     }
     let mut remarks = settings.remarks();
     if settings.lines.enabled.contains(&Line::Sight) {
-        match KeyDirectory::new(&settings.keys.directory).load() {
-            Ok(_) => {}
+        let directory = build::key_directory(&settings);
+        match directory.load() {
+            Ok(keyring) => remarks.extend(keyring.ids().iter().filter_map(|id| storage(&directory, id))),
             // A configuration is often checked before its first key is made.
             Err(error @ KeysError::NoKeyring { .. }) => remarks.push(format!("keys.directory: {error}")),
             Err(error) => problems.push(format!("keys.directory: {error}")),
         }
     }
     report(output, &problems, &remarks)
+}
+
+/// What an assessor will say of where a key is stored.
+fn storage(directory: &KeyDirectory, id: &KeyId) -> Option<String> {
+    let source = directory.source(id);
+    let how = match source {
+        KeySource::Command(_) => return None,
+        KeySource::Directory(_) => format!(
+            "key {id} is a clear file ({source}), which alone does not meet PCI DSS 3.6.1.2: a key is stored \
+             encrypted under a key-encrypting key that is kept apart from it, in a secure cryptographic device, \
+             or in key shares. Have a KMS or HSM unwrap it (keys.commands.{id}), or"
+        ),
+        KeySource::File(_) => format!(
+            "key {id} comes from a file ({source}), which meets PCI DSS 3.6.1.2 only as far as what puts it there \
+             does: store it encrypted, such as by LoadCredentialEncrypted of systemd or a KMS provider of \
+             Kubernetes, have a KMS or HSM unwrap it (keys.commands.{id}), or"
+        ),
+    };
+    Some(format!("keys: {how} run sight on tokens or on fingerprints made upstream; docs/keys.md says how"))
 }
 
 fn report(output: &Output, problems: &[String], remarks: &[String]) -> Result<(), Stopped> {

@@ -17,6 +17,7 @@ mod withhold;
 
 pub mod cloudevents;
 pub mod dead_letter;
+pub mod seal;
 pub mod wire;
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 
 mod agree;
 mod kafka;
+mod keys;
 pub mod mapping;
 mod problem;
 mod reader;
@@ -21,6 +22,7 @@ mod tokens;
 use std::path::Path;
 
 pub use kafka::Properties;
+pub use keys::{KeyCommands, KeyFiles};
 pub use mapping::{AmountUnit, MappingSettings, ReferencePointers, TimeFormat};
 pub use problem::{Place, Problem, Problems};
 pub use reference::reference;
@@ -49,6 +51,10 @@ pub struct Settings {
     pub references: ReferencePointers,
     /// The keys of fingerprints.
     pub keys: Keys,
+    /// Keys in files of their own.
+    pub key_files: KeyFiles,
+    /// Keys from commands.
+    pub key_commands: KeyCommands,
     /// What tells this process from others.
     pub instance: Instance,
     /// Which lines run.
@@ -149,6 +155,8 @@ impl Settings {
         let mapping = MappingSettings::read(reader);
         let references = ReferencePointers::read(reader);
         let keys = Keys::read(reader);
+        let key_files = KeyFiles::read(reader);
+        let key_commands = KeyCommands::read(reader);
         let instance = Instance::read(reader);
         let lines = Lines::read(reader);
         let sight = Sight::read(reader);
@@ -169,6 +177,8 @@ impl Settings {
             mapping: mapping?,
             references: references?,
             keys: keys?,
+            key_files: key_files?,
+            key_commands: key_commands?,
             instance: instance?,
             lines: lines?,
             sight: sight?,

@@ -161,6 +161,7 @@ impl ListTopic {
             cluster: &self.cluster,
             group: &group,
             topic: &self.topic,
+            partition: 0,
             what: "the exposure list",
             clock: self.clock.as_ref(),
         };

@@ -16,6 +16,7 @@ pub mod audit;
 pub mod dead;
 pub mod feed;
 pub mod import;
+pub mod letters;
 pub mod lookout;
 pub mod mark;
 pub mod pulse;

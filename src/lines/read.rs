@@ -23,6 +23,8 @@ pub(super) struct Source<'a> {
     pub(super) group: &'a str,
     /// The topic.
     pub(super) topic: &'a str,
+    /// The partition.
+    pub(super) partition: i32,
     /// What it is, for messages: "the exposure list".
     pub(super) what: &'a str,
     /// Tells whether anything moves.
@@ -34,7 +36,7 @@ impl Source<'_> {
         Stopped::new(exit::UNAVAILABLE, format!("{} {} cannot be read: {error}", self.what, self.topic))
     }
 
-    /// Reads what is committed of partition 0 from `from` up to, not including, `until`.
+    /// Reads what is committed from `from` up to, not including, `until`.
     ///
     /// # Errors
     /// When it cannot be read, does not come to its end, or `visit` refuses a record.
@@ -62,12 +64,12 @@ impl Source<'_> {
         Ok(())
     }
 
-    /// A reader of partition 0 from `from` on.
+    /// A reader from `from` on.
     ///
     /// # Errors
     /// When the client refuses.
     pub(super) fn start(&self, from: i64) -> Result<Reader, Stopped> {
-        Reader::new(self.cluster, self.group, self.topic, &[(0, from)]).map_err(|error| self.failed(&error))
+        Reader::new(self.cluster, self.group, self.topic, &[(self.partition, from)]).map_err(|error| self.failed(&error))
     }
 
     /// What has come since `reached`; gives how far it is read now.

@@ -44,6 +44,7 @@ impl Trail {
             cluster: &self.cluster,
             group: &self.group,
             topic: &self.topic,
+            partition: 0,
             what: "the audit topic",
             clock: self.clock.as_ref(),
         }
