@@ -18,8 +18,7 @@ pub use key::{DeadLettersCommand, KeyCommand, LetterArgs, Place, PrimaryArgs};
 pub use list::{CardKindArg, ListArgs, ListFormat, ReferenceColumn, ReferenceColumnError, Source};
 pub use record::{AuditCommand, AuditFilter, SkipArgs};
 pub use work::{
-    BacktestArgs, CheckArgs, DemoArgs, FingerprintArgs, RunArgs, SimulateArgs, TokenCommand,
-    TopicsArgs,
+    BacktestArgs, CheckArgs, DemoArgs, FingerprintArgs, RunArgs, SimulateArgs, TokenCommand, TopicsArgs,
 };
 
 use crate::stop::exit;

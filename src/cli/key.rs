@@ -199,9 +199,8 @@ impl Keys<'_> {
         if is_retirable && !yes {
             self.nothing_lost(id)?;
         }
-        let retired = self.written_down(id, Some("active"), "retired", || {
-            self.directory.retire(id, SystemClock.now())
-        })?;
+        let retired = self
+            .written_down(id, Some("active"), "retired", || self.directory.retire(id, SystemClock.now()))?;
         let keyring = self.directory.list().map_err(|error| stopped(&error))?;
         self.output.tables(&[self.table(&keyring, None)]);
         let kept = match self.directory.source(&retired.id) {

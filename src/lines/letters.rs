@@ -42,7 +42,8 @@ impl LetterTopic {
         mut visit: impl FnMut(&Message<'_>, &Letter) -> Result<(), Stopped>,
     ) -> Result<u64, Stopped> {
         let partitions = self.probe.partitions(&self.topic)?.ok_or_else(|| {
-            let advice = "make it with `cardwatch topics --create`, or name another under topics.dead_letters";
+            let advice =
+                "make it with `cardwatch topics --create`, or name another under topics.dead_letters";
             Stopped::new(exit::CONFIG, format!("topic {} does not exist; {advice}", self.topic))
         })?;
         let mut strangers = 0;

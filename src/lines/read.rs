@@ -69,7 +69,8 @@ impl Source<'_> {
     /// # Errors
     /// When the client refuses.
     pub(super) fn start(&self, from: i64) -> Result<Reader, Stopped> {
-        Reader::new(self.cluster, self.group, self.topic, &[(self.partition, from)]).map_err(|error| self.failed(&error))
+        Reader::new(self.cluster, self.group, self.topic, &[(self.partition, from)])
+            .map_err(|error| self.failed(&error))
     }
 
     /// What has come since `reached`; gives how far it is read now.

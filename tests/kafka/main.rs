@@ -15,6 +15,9 @@ mod harness;
 mod deployment;
 
 mod commands;
+mod dead_letters;
 mod first_light;
 mod import;
 mod service;
+mod memory;
+mod rotation;

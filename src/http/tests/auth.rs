@@ -60,7 +60,9 @@ fn refusals(running: &Running) -> Vec<(String, f64)> {
     let families = running.registry.gather();
     let family = families.iter().find(|family| family.name() == "cardwatch_http_refused_total").unwrap();
     let metrics = family.get_metric().iter();
-    metrics.map(|metric| (metric.get_label()[0].value().to_owned(), metric.get_counter().get_value())).collect()
+    metrics
+        .map(|metric| (metric.get_label()[0].value().to_owned(), metric.get_counter().get_value()))
+        .collect()
 }
 
 #[test]
