@@ -264,3 +264,17 @@ fn a_rotation_is_said_before_it_is_done() {
     key(&["retire", "k2"], 78, &["k2 is the primary"]);
     key(&["retire", "k1", "--yes"], 0, &["k1 is not opened any more"]);
 }
+
+#[test]
+fn the_tests_that_the_security_page_names_exist() {
+    let code = texts(&["src", "tests"]);
+    let page = texts(&["docs/security.md"]).remove(0).1;
+    // What stands in code marks, with enough underscores to be a sentence.
+    let names = page.split('`').skip(1).step_by(2).filter(|name| name.matches('_').count() >= 3);
+    let names: Vec<&str> = names.filter(|name| !name.contains([' ', '/', '.'])).collect();
+    assert!(names.len() >= 12, "{names:?}");
+    for name in names {
+        let function = format!("fn {name}(");
+        assert!(code.iter().any(|(_, text)| text.contains(&function)), "there is no test {name}");
+    }
+}

@@ -48,15 +48,15 @@ fn storage(directory: &KeyDirectory, id: &KeyId) -> Option<String> {
         KeySource::Directory(_) => format!(
             "key {id} is a clear file ({source}), which alone does not meet PCI DSS 3.6.1.2: a key is stored \
              encrypted under a key-encrypting key that is kept apart from it, in a secure cryptographic device, \
-             or in key shares. Have a KMS or HSM unwrap it (keys.commands.{id}), or"
+             or in key shares. Have a KMS or HSM unwrap it (keys.commands.{id})"
         ),
         KeySource::File(_) => format!(
             "key {id} comes from a file ({source}), which meets PCI DSS 3.6.1.2 only as far as what puts it there \
              does: store it encrypted, such as by LoadCredentialEncrypted of systemd or a KMS provider of \
-             Kubernetes, have a KMS or HSM unwrap it (keys.commands.{id}), or"
+             Kubernetes, or have a KMS or HSM unwrap it (keys.commands.{id})"
         ),
     };
-    Some(format!("keys: {how} run sight on tokens or on fingerprints made upstream; docs/keys.md says how"))
+    Some(format!("keys: {how}; docs/keys.md says how"))
 }
 
 fn report(output: &Output, problems: &[String], remarks: &[String]) -> Result<(), Stopped> {

@@ -5,19 +5,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::deployment::{Deployment, fails, json, leaks, lines, ok};
+use crate::deployment::{Deployment, fails, json, leaks, lines, ok, transaction};
 use crate::support::load::card_number;
 use crate::support::program::{Ended, Invocation};
 use crate::support::{Isolation, Outgoing, Program, wait};
 
 const WITHIN: Duration = Duration::from_secs(60);
 const DRAIN: Duration = Duration::from_secs(5);
-
-fn transaction(number: usize, card: &str) -> String {
-    format!(
-        r#"{{"id":"t{number}","at":"2026-03-01T00:00:00Z","card":"{card}","amount":"12.50","currency":"EUR"}}"#
-    )
-}
 
 /// A deployment whose letters are sealed, and the file with the private key.
 struct Sealed {
