@@ -18,6 +18,6 @@ mod commands;
 mod dead_letters;
 mod first_light;
 mod import;
-mod service;
 mod memory;
 mod rotation;
+mod service;
