@@ -193,3 +193,125 @@ fn a_token_is_made_once_in_a_file_of_its_own_and_checked_before_it_is_used() {
     says(&refused, &["desk.token", "0604", "chmod 600"]);
     assert!(!refused.transcript().contains(secret.trim()), "the token is shown");
 }
+
+/// The text of every file below these, with its path.
+fn texts(paths: &[&str]) -> Vec<(String, String)> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut open: Vec<_> = paths.iter().map(|path| root.join(path)).collect();
+    let mut found = Vec::new();
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else {
+            let name = path.strip_prefix(root).unwrap().display().to_string();
+            found.push((name, String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned()));
+        }
+    }
+    found
+}
+
+#[test]
+fn no_key_stands_in_configuration_or_pages() {
+    let paths = ["config", "deploy", "docs", "README.md", "ARCHITECTURE.md", "CHANGELOG.md"];
+    let texts = texts(&paths);
+    assert!(texts.iter().any(|(name, _)| name == "config/reference.toml") && texts.len() > 8);
+    for (name, text) in &texts {
+        let runs = text.split(|char: char| !char.is_ascii_hexdigit()).filter(|run| run.len() == 64);
+        // That page has keys for its test vectors; every row of them is refused as a key.
+        if name != "docs/fingerprint.md" {
+            assert_eq!(runs.count(), 0, "{name}: 64 hexadecimal digits");
+        }
+        assert!(!text.contains("cwsec.A") && !text.contains("PRIVATE KEY"), "{name}: a private key");
+    }
+    let (_, page) = texts.iter().find(|(name, _)| name == "docs/fingerprint.md").unwrap();
+    let keys = page.lines().filter(|line| line.starts_with("| A | `0") || line.starts_with("| B | `f"));
+    let published: Vec<&str> =
+        keys.map(|line| line.split('`').nth(1).unwrap()).filter(|key| key.len() == 64).collect();
+    assert_eq!(published.len(), 2);
+    let (_home, config) = self::keys();
+    for key in published {
+        let import = Program::with(&["key", "import", "k9"]).config(&config).input(format!("{key}\n"));
+        says(&run(import, 78), &["docs/fingerprint.md", "key of your own"]);
+    }
+}
+
+#[test]
+fn a_published_key_is_refused_by_the_service_too() {
+    let (home, config) = keys();
+    let published: String = (0..32u8).map(|byte| format!("{byte:02x}")).collect();
+    std::fs::write(home.path().join("keys/k1.key"), published).unwrap();
+    for command in [&["run"][..], &["check"], &["fingerprint", "-"]] {
+        says(&run(Program::with(command).config(&config), 78), &["k1.key", "docs/fingerprint.md"]);
+    }
+}
+
+#[test]
+fn check_says_what_an_assessor_will() {
+    let (home, config) = keys();
+    says(&run(Program::with(&["check"]).config(&config), 0), &["key k1", "3.6.1.2", "keys.commands.k1"]);
+    let key = std::fs::read(home.path().join("keys/k1.key")).unwrap();
+    let command = format!("[keys.commands]\nk1 = [\"cat\", \"{}\"]\n", home.path().join("wrapped").display());
+    std::fs::write(home.path().join("wrapped"), key).unwrap();
+    std::fs::remove_file(home.path().join("keys/k1.key")).unwrap();
+    let config = config + &command;
+    let told = run(Program::with(&["check"]).config(&config), 0).transcript();
+    assert!(!told.contains("3.6.1.2") && !told.contains("3.3.1"), "{told}");
+    let made = run(Program::with(&["--format", "json", "dead-letters", "keygen", "--out", "l"]), 0);
+    let text = made.stdout().join("");
+    let public = text.split('"').find(|part| part.starts_with("cwpub.")).unwrap();
+    for payload in
+        [format!("payload = \"sealed\"\npublic_key = \"{public}\""), "payload = \"original\"".to_owned()]
+    {
+        let config = format!("{config}[dead_letters]\n{payload}\n");
+        says(&run(Program::with(&["check"]).config(&config), 0), &["3.3.1", "Card numbers"]);
+    }
+}
+
+#[test]
+fn a_command_for_a_key_fails_with_what_to_do() {
+    let (_home, config) = keys();
+    for (command, code, words) in [
+        (
+            r#"["sh", "-c", "echo locked >&2; exit 3"]"#,
+            69,
+            vec!["key k1", "sh failed", "exit status: 3", "locked"],
+        ),
+        (r#"["/nowhere/unwrap"]"#, 78, vec!["key k1", "/nowhere/unwrap cannot be started"]),
+        (r#"["echo", "no key"]"#, 78, vec!["the command echo", "64 hexadecimal digits"]),
+        (r#"["sleep", "60"]"#, 69, vec!["sleep did not end within 1 s", "keys.command_timeout"]),
+    ] {
+        let config = config.replace("[keys]\n", "[keys]\ncommand_timeout = \"1s\"\n");
+        let config = format!("{config}[keys.commands]\nk1 = {command}\n");
+        says(&run(Program::with(&["run"]).config(&config), code), &words);
+    }
+}
+
+#[test]
+fn a_rotation_is_said_before_it_is_done() {
+    let (_home, config) = keys();
+    let key = |arguments: &[&str], code: i32, words: &[&str]| {
+        let words_of: Vec<&str> = ["key"].into_iter().chain(arguments.iter().copied()).collect();
+        says(&run(Program::with(&words_of).config(&config), code), words);
+    };
+    key(&["new", "k2", "--primary"], 64, &["history starts anew", "--yes", "Nothing was done"]);
+    key(&["new", "k2"], 0, &["k2 is active beside the primary k1"]);
+    key(&["primary", "k2"], 64, &["history starts anew", "--yes"]);
+    key(&["primary", "k9", "--yes"], 78, &["no key k9"]);
+    key(&["primary", "k2", "--yes"], 0, &["history starts anew", "k2 is the primary key now"]);
+    key(&["retire", "k2"], 78, &["k2 is the primary"]);
+    key(&["retire", "k1", "--yes"], 0, &["k1 is not opened any more"]);
+}
+
+#[test]
+fn the_tests_that_the_security_page_names_exist() {
+    let code = texts(&["src", "tests"]);
+    let page = texts(&["docs/security.md"]).remove(0).1;
+    // What stands in code marks, with enough underscores to be a sentence.
+    let names = page.split('`').skip(1).step_by(2).filter(|name| name.matches('_').count() >= 3);
+    let names: Vec<&str> = names.filter(|name| !name.contains([' ', '/', '.'])).collect();
+    assert!(names.len() >= 12, "{names:?}");
+    for name in names {
+        let function = format!("fn {name}(");
+        assert!(code.iter().any(|(_, text)| text.contains(&function)), "there is no test {name}");
+    }
+}

@@ -10,6 +10,7 @@ use crate::codec::mapping::Mapping;
 use crate::config::{self, Line, Settings, Start};
 use crate::exposure::fingerprint::Keyring;
 use crate::exposure::retention::Retention;
+use crate::files::keys::{KeyDirectory, KeySources};
 use crate::judge::{Judge, JudgeSettings};
 use crate::kafka::client::Cluster;
 use crate::kafka::consumer::Lookup;
@@ -32,6 +33,15 @@ pub fn cluster(settings: &Settings) -> Cluster {
         client_id: format!("cardwatch-{}", settings.instance.id),
         properties: properties.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
     }
+}
+
+/// The key directory of the settings, with the keys that come from elsewhere.
+pub fn key_directory(settings: &Settings) -> KeyDirectory {
+    KeyDirectory::new(&settings.keys.directory).with(KeySources {
+        files: settings.key_files.0.clone(),
+        commands: settings.key_commands.0.clone(),
+        timeout: settings.keys.command_timeout,
+    })
 }
 
 /// The topics of the settings.
@@ -192,6 +202,10 @@ pub fn plan(settings: &Settings, keyring: Option<Keyring>) -> Result<Plan, Stopp
         judge: judge(settings)?,
         payload: match settings.dead_letter_payload() {
             config::Payload::Omit => Payload::Omit,
+            // Reading the settings has seen to it that there is a key.
+            config::Payload::Sealed => {
+                settings.dead_letters.public_key.map_or(Payload::Omit, Payload::Sealed)
+            }
             config::Payload::Original => Payload::Original,
         },
         stop_at: settings.dead_letters.stop_at,

@@ -8,6 +8,7 @@ use super::plan::Crew;
 use super::topics::sightings_partitions;
 use crate::codec::dead::DeadReason;
 use crate::domain::alert::Severity;
+use crate::exposure::derived::Digester;
 use crate::exposure::fingerprint::{Fingerprinter, Keyring};
 use crate::kafka::consumer::GroupConsumer;
 use crate::kafka::group::Group;
@@ -163,8 +164,8 @@ fn loop_metrics(common: &Common, line: &'static str) -> LoopMetrics {
 
 fn undertaker(common: &Common, keyring: Option<&Keyring>, metrics: &LoopMetrics) -> Undertaker {
     let digest = keyring.map(|keyring| {
-        let fingerprinter = Fingerprinter::new(keyring);
-        let digest = move |bytes: &[u8]| fingerprinter.digest(bytes);
+        let digester = Digester::new(keyring.primary());
+        let digest = move |bytes: &[u8]| digester.digest(bytes);
         Arc::new(digest) as crate::lines::dead::Digest
     });
     let plan = &common.plan;

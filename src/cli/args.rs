@@ -2,6 +2,7 @@
 
 mod card;
 mod incident;
+mod key;
 mod list;
 mod record;
 mod work;
@@ -16,11 +17,11 @@ pub use incident::{
     ChangeArgs, CloseArgs, DetailArgs, HoldArgs, IncidentCommand, ListIncidentsArgs, OpenArgs, ReviseArgs,
     ShowArgs,
 };
+pub use key::{DeadLettersCommand, KeyCommand, LetterArgs, Place, PrimaryArgs};
 pub use list::{CardKindArg, ListArgs, ListFormat, ReferenceColumn, ReferenceColumnError, Source};
 pub use record::{AuditCommand, AuditFilter, SkipArgs};
 pub use work::{
-    BacktestArgs, CheckArgs, DemoArgs, FingerprintArgs, KeyCommand, RunArgs, SimulateArgs, TokenCommand,
-    TopicsArgs,
+    BacktestArgs, CheckArgs, DemoArgs, FingerprintArgs, RunArgs, SimulateArgs, TokenCommand, TopicsArgs,
 };
 
 use crate::stop::exit;
@@ -78,12 +79,15 @@ pub enum Command {
     Check(CheckArgs),
     /// Say what topics must exist and what does; make those that are missing.
     Topics(TopicsArgs),
-    /// Make, list and retire the keys that fingerprints are made with.
+    /// Make, take in, list, rotate and retire the keys that fingerprints are made with.
     #[command(subcommand)]
     Key(KeyCommand),
     /// Make tokens for the HTTP side.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// List and open the records that could not be read.
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
     /// Turn a list of card numbers into a list of fingerprints, where the key lives.
     Fingerprint(FingerprintArgs),
     /// Open, revise, close and look at incidents.

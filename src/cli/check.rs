@@ -8,7 +8,8 @@ use super::guard;
 use super::output::Output;
 use crate::app::{settings as build, tokens};
 use crate::config::{Line, Settings, environment};
-use crate::files::keys::{KeyDirectory, KeysError};
+use crate::domain::card::KeyId;
+use crate::files::keys::{KeyDirectory, KeySource, KeysError};
 use crate::lines::start::Stopped;
 use crate::report::table::{Cell, Table};
 use crate::stop::exit;
@@ -42,8 +43,9 @@ pub(super) fn run(args: &Args, check: &CheckArgs, output: &Output) -> Result<(),
     }
     let mut remarks = settings.remarks();
     if settings.lines.enabled.contains(&Line::Sight) {
-        match KeyDirectory::new(&settings.keys.directory).load() {
-            Ok(_) => {}
+        let directory = build::key_directory(&settings);
+        match directory.load() {
+            Ok(keyring) => remarks.extend(keyring.ids().iter().filter_map(|id| storage(&directory, id))),
             // A configuration is often checked before its first key is made.
             Err(error @ KeysError::NoKeyring { .. }) => remarks.push(format!("keys.directory: {error}")),
             Err(error) => problems.push(format!("keys.directory: {error}")),
@@ -56,6 +58,25 @@ pub(super) fn run(args: &Args, check: &CheckArgs, output: &Output) -> Result<(),
     output.say("the configuration is right");
     remarks.iter().for_each(|text| output.say(&format!("remark: {text}")));
     sample::run(&settings, check, output, findings(&problems, &remarks))
+}
+
+/// What an assessor will say of where a key is stored.
+fn storage(directory: &KeyDirectory, id: &KeyId) -> Option<String> {
+    let source = directory.source(id);
+    let how = match source {
+        KeySource::Command(_) => return None,
+        KeySource::Directory(_) => format!(
+            "key {id} is a clear file ({source}), which alone does not meet PCI DSS 3.6.1.2: a key is stored \
+             encrypted under a key-encrypting key that is kept apart from it, in a secure cryptographic device, \
+             or in key shares. Have a KMS or HSM unwrap it (keys.commands.{id})"
+        ),
+        KeySource::File(_) => format!(
+            "key {id} comes from a file ({source}), which meets PCI DSS 3.6.1.2 only as far as what puts it there \
+             does: store it encrypted, such as by LoadCredentialEncrypted of systemd or a KMS provider of \
+             Kubernetes, or have a KMS or HSM unwrap it (keys.commands.{id})"
+        ),
+    };
+    Some(format!("keys: {how}; docs/keys.md says how"))
 }
 
 fn findings(problems: &[String], remarks: &[String]) -> Table {

@@ -10,6 +10,7 @@ mod audit;
 mod backtest;
 mod card;
 mod check;
+mod dead_letters;
 mod demo;
 mod fingerprint;
 mod incident;
@@ -26,9 +27,9 @@ use std::process::ExitCode;
 use args::{Args, Command};
 
 use crate::app::librdkafka_version;
+use crate::app::settings::key_directory;
 use crate::config::{Settings, environment};
 use crate::exposure::fingerprint::Keyring;
-use crate::files::keys::KeyDirectory;
 use crate::lines::start::Stopped;
 use crate::stop::exit;
 use crate::telemetry;
@@ -61,6 +62,7 @@ fn dispatch(args: Args, output: &Output) -> Result<(), Stopped> {
         Command::Check(check) => check::run(&args, check, output),
         Command::Key(command) => key::run(&args, command, output),
         Command::Token(command) => token::run(&args, command, output),
+        Command::DeadLetters(command) => dead_letters::run(&args, command, output),
         Command::Demo(demo) => demo::run(&args, demo, output),
         Command::Simulate(simulate) => simulate::run(&args, simulate, output),
         Command::Fingerprint(command) => fingerprint::run(&args, command, output),
@@ -92,7 +94,7 @@ fn guard(args: &Args, settings: &Settings) -> Result<(), Stopped> {
     Ok(())
 }
 
-/// The keys of the settings' key directory.
+/// The keys of the settings.
 fn keyring(settings: &Settings) -> Result<Keyring, Stopped> {
-    KeyDirectory::new(&settings.keys.directory).load().map_err(|error| key::stopped(&error))
+    key_directory(settings).load().map_err(|error| key::stopped(&error))
 }

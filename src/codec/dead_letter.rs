@@ -8,15 +8,21 @@
 //!
 //! `cardwatch-payload` is one of
 //! - `omitted`: value, key and headers of the record are left out (the setting for card numbers);
+//! - `sealed`: value, key and headers of the record are encrypted to the public key in `cardwatch-sealed-to`,
+//!   and are the letter's value ([`sealed`]);
 //! - `original`: value, key and headers are those of the record, byte for byte;
-//! - `value-too-large`: the value was left out because the letter would not have fitted; key and headers stay;
+//! - `value-too-large`, `sealed-value-too-large`: the value was left out because the letter would not have
+//!   fitted; key and headers stay, as they were or sealed;
 //! - `too-large`: value, key and headers were left out for the same reason.
 //!
-//! After `…too-large` there is `cardwatch-value-digest` where the process holds a key: HMAC-SHA-256 of the value,
-//! hexadecimal, enough to tell whether two letters speak of the same value and too little to learn it.
+//! With `sealed…` and `…too-large` there is `cardwatch-value-digest` where the process holds a key: HMAC-SHA-256
+//! of the value, hexadecimal, enough to tell whether two letters speak of the same value and too little to learn it.
 //!
-//! A letter without the original value has a small JSON body with the same facts and CloudEvents headers of its
-//! own; one with it has the headers that came with it.
+//! A letter without the original value has a small JSON body with the same facts, unless what is sealed stands
+//! there, and CloudEvents headers of its own; one with it has the headers that came with it.
+
+pub mod read;
+pub mod sealed;
 
 use serde::Serialize;
 
@@ -25,11 +31,14 @@ use crate::domain::time::Timestamp;
 
 use super::cloudevents::{Event, Headers};
 use super::dead::Unreadable;
+use super::seal::PublicKey;
 
 /// The name and version of the JSON body.
 pub const DEAD_LETTER_SCHEMA: &str = "cardwatch.dead-letter/1";
 /// The prefix of every header that cardwatch adds.
 pub const HEADER_PREFIX: &str = "cardwatch-";
+/// The header that says what a value is.
+const CONTENT_TYPE: &str = "content-type";
 /// A limit that every letter can be brought under, in bytes (a topic's name has at most 249).
 pub const DEAD_LETTER_BYTES_MIN: usize = 2048;
 
@@ -38,6 +47,8 @@ pub const DEAD_LETTER_BYTES_MIN: usize = 2048;
 pub enum Payload {
     /// Nothing: the default where the card field is a card number.
     Omit,
+    /// Value, key and headers, encrypted to this key.
+    Sealed(PublicKey),
     /// Value, key and headers.
     Original,
 }
@@ -77,6 +88,8 @@ pub struct LetterRules<'a> {
     pub bytes_max: usize,
     /// HMAC-SHA-256 under a key of this process, if it holds one.
     pub digest: Option<&'a Digest>,
+    /// Randomness for one letter; looked at where the payload is sealed.
+    pub entropy: [u8; 32],
 }
 
 impl std::fmt::Debug for LetterRules<'_> {
@@ -117,17 +130,21 @@ impl DeadLetter {
     pub fn new(dead: &DeadRecord<'_>, rules: &LetterRules<'_>) -> DeadLetter {
         let kept = match rules.payload {
             Payload::Omit => return write(dead, Kept::Omitted, None),
+            Payload::Sealed(to) => [
+                Kept::Sealed { to, entropy: rules.entropy, with_value: true },
+                Kept::Sealed { to, entropy: rules.entropy, with_value: false },
+            ],
             Payload::Original => [Kept::Original, Kept::ValueTooLarge],
         };
-        let mut digest = None;
+        let digest = || dead.record.value.zip(rules.digest).map(|(value, digest)| digest(value));
         for kept in kept {
-            let letter = write(dead, kept, digest.as_ref());
+            let told = if kept == Kept::Original { None } else { digest() };
+            let letter = write(dead, kept, told.as_ref());
             if letter.bytes() <= rules.bytes_max {
                 return letter;
             }
-            digest = dead.record.value.zip(rules.digest).map(|(value, digest)| digest(value));
         }
-        write(dead, Kept::TooLarge, digest.as_ref())
+        write(dead, Kept::TooLarge, digest().as_ref())
     }
 }
 
@@ -137,6 +154,7 @@ const RECORD_OVERHEAD: usize = 96;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kept {
     Omitted,
+    Sealed { to: PublicKey, entropy: [u8; 32], with_value: bool },
     Original,
     ValueTooLarge,
     TooLarge,
@@ -146,6 +164,8 @@ impl Kept {
     fn as_str(self) -> &'static str {
         match self {
             Kept::Omitted => "omitted",
+            Kept::Sealed { with_value: true, .. } => "sealed",
+            Kept::Sealed { with_value: false, .. } => "sealed-value-too-large",
             Kept::Original => "original",
             Kept::ValueTooLarge => "value-too-large",
             Kept::TooLarge => "too-large",
@@ -192,9 +212,19 @@ fn write(dead: &DeadRecord<'_>, kept: Kept, digest: Option<&[u8; 32]>) -> DeadLe
         add("value-digest", digest);
     }
 
+    if let Kept::Sealed { to, .. } = kept {
+        add("sealed-to", &to.to_string());
+    }
+
     let keeps_headers = matches!(kept, Kept::Original | Kept::ValueTooLarge);
     let value = match kept {
         Kept::Original => dead.record.value.map(<[u8]>::to_vec),
+        Kept::Sealed { to, entropy, with_value } => {
+            let own = event(dead, &source.derived_id("ded")).headers(None);
+            headers.extend(own.into_iter().filter(|(name, _)| name != CONTENT_TYPE));
+            headers.push((CONTENT_TYPE.to_owned(), "application/octet-stream".into()));
+            sealed::seal(dead, with_value, &to, entropy)
+        }
         _ => {
             let (body, own) = body(dead, kept, &source, digest.as_deref());
             headers.extend(own);
@@ -227,20 +257,23 @@ fn body(dead: &DeadRecord<'_>, kept: Kept, source: &Position, digest: Option<&st
     };
     // A struct of texts and numbers always has a JSON form.
     let json = serde_json::to_vec(&body).unwrap_or_default();
-    let event = Event {
-        id: id.clone(),
+    (json, event(dead, &id).headers(None))
+}
+
+fn event(dead: &DeadRecord<'_>, id: &str) -> Event<'static> {
+    Event {
+        id: id.to_owned(),
         source: "/cardwatch/dead-letters",
         kind: DEAD_LETTER_SCHEMA,
         time: dead.found_at,
         subject: None,
-    };
-    (json, event.headers(None))
+    }
 }
 
 /// The record's own headers, save those that ours would be mistaken for.
 fn originals(dead: &DeadRecord<'_>, kept: Kept) -> impl Iterator<Item = (String, Option<Vec<u8>>)> {
     let ours = move |name: &str| {
-        let describes_value = name == "content-type" || name.starts_with("ce_");
+        let describes_value = name == CONTENT_TYPE || name.starts_with("ce_");
         name.starts_with(HEADER_PREFIX) || (kept != Kept::Original && describes_value)
     };
     (dead.headers.iter())

@@ -41,6 +41,8 @@ pub(super) fn check(settings: &Settings, reader: &mut Reader<'_>) {
     topics(settings, reader);
     mapping(settings, reader);
     http(settings, reader);
+    keys(settings, reader);
+    dead_letters(settings, reader);
 }
 
 /// Beyond this host `/v1` is served to the owners of tokens or not at all: a service that lets nobody in is a
@@ -117,16 +119,43 @@ fn mapping(settings: &Settings, reader: &mut Reader<'_>) {
     }
 }
 
+fn keys(settings: &Settings, reader: &mut Reader<'_>) {
+    for id in settings.key_files.0.keys().filter(|id| settings.key_commands.0.contains_key(id)) {
+        let message = format!("comes from keys.commands.{id} as well");
+        reader.wrong(&format!("keys.files.{id}"), message, "one of the two");
+    }
+}
+
+/// The key that `config/reference.toml` shows. Nobody has its private half: what is sealed to it stays so.
+const EXAMPLE_KEY: &str = "cwpub.AImzxbkPTZgIvVwFkp96E-H4aElDdkIoh8R-HNHBtCZJJApL";
+
+fn dead_letters(settings: &Settings, reader: &mut Reader<'_>) {
+    let letters = &settings.dead_letters;
+    match (letters.payload, letters.public_key) {
+        (Some(Payload::Sealed), None) => {
+            let advice = "the public key that `cardwatch dead-letters keygen` prints";
+            reader.wrong("dead_letters.public_key", "is not set, and letters are to be sealed to it", advice);
+        }
+        (_, Some(key)) if key.to_string() == EXAMPLE_KEY => {
+            let message = "is the example of reference.toml, and nobody could open what is sealed to it";
+            reader.wrong("dead_letters.public_key", message, "your own, of `cardwatch dead-letters keygen`");
+        }
+        (payload, Some(_)) if payload != Some(Payload::Sealed) => {
+            let message = "seals nothing unless dead_letters.payload says so";
+            reader.wrong(
+                "dead_letters.public_key",
+                message,
+                "payload = \"sealed\" as well, or \"\" for none",
+            );
+        }
+        _ => {}
+    }
+}
+
 /// What is allowed and should be known: `cardwatch check` prints it.
 pub(super) fn remarks(settings: &Settings) -> Vec<String> {
     let mut remarks = Vec::new();
-    if settings.dead_letter_payload() == Payload::Original {
-        remarks.push(format!(
-            "dead_letters.payload: {} keeps unreadable records as they were. One that holds a card number, \
-             whole or in part, then holds it in {}: PCI DSS 3.3.1 applies where sensitive authentication data may be in it",
-            "\"original\"", settings.topics.dead_letters
-        ));
-    }
+    remarks.extend(dead_letter_remark(settings));
     if beyond_loopback(settings) && settings.http.api {
         remarks.push(
             "http.listen: is reached from other hosts, and tokens travel as plain text: put a proxy that speaks TLS in \
@@ -142,4 +171,24 @@ pub(super) fn remarks(settings: &Settings) -> Vec<String> {
         );
     }
     remarks
+}
+
+/// What PCI DSS has to say where unreadable records are kept: the record of a card number that does not read
+/// may hold it all the same, and beside it what must not be kept.
+fn dead_letter_remark(settings: &Settings) -> Option<String> {
+    let topic = &settings.topics.dead_letters;
+    let cards = settings.has_card_numbers();
+    let what = match settings.dead_letter_payload() {
+        Payload::Omit => return None,
+        Payload::Sealed => "\"sealed\" keeps unreadable records, encrypted",
+        Payload::Original => "\"original\" keeps unreadable records as they were",
+    };
+    let card = match (cards, settings.dead_letter_payload()) {
+        (true, Payload::Original) => format!("Card numbers, whole or in part, then stand in {topic}. "),
+        (true, _) => format!("Card numbers then stand in {topic} for whoever has the private key. "),
+        (false, _) => String::new(),
+    };
+    let law = "PCI DSS 3.3.1 forbids to keep sensitive authentication data (security code, track, PIN) after \
+               authorization, encrypted too: make sure that the input has none";
+    Some(format!("dead_letters.payload: {what}. {card}{law}"))
 }

@@ -8,6 +8,7 @@
 
 mod agree;
 mod kafka;
+mod keys;
 pub mod mapping;
 mod problem;
 mod reader;
@@ -22,6 +23,7 @@ mod tokens;
 use std::path::Path;
 
 pub use kafka::Properties;
+pub use keys::{KeyCommands, KeyFiles};
 pub use mapping::{MappingSettings, ReferencePointers};
 pub use problem::{Place, Problem, Problems};
 pub use reference::reference;
@@ -51,6 +53,10 @@ pub struct Settings {
     pub references: ReferencePointers,
     /// The keys of fingerprints.
     pub keys: Keys,
+    /// Keys in files of their own.
+    pub key_files: KeyFiles,
+    /// Keys from commands.
+    pub key_commands: KeyCommands,
     /// What tells this process from others.
     pub instance: Instance,
     /// Which lines run.
@@ -153,6 +159,8 @@ impl Settings {
         let mapping = MappingSettings::read(reader);
         let references = ReferencePointers::read(reader);
         let keys = Keys::read(reader);
+        let key_files = KeyFiles::read(reader);
+        let key_commands = KeyCommands::read(reader);
         let instance = Instance::read(reader);
         let lines = Lines::read(reader);
         let sight = Sight::read(reader);
@@ -174,6 +182,8 @@ impl Settings {
             mapping: mapping?,
             references: references?,
             keys: keys?,
+            key_files: key_files?,
+            key_commands: key_commands?,
             instance: instance?,
             lines: lines?,
             sight: sight?,
@@ -193,11 +203,14 @@ impl Settings {
     /// What a dead letter keeps: as set, or by what the card fields hold.
     pub fn dead_letter_payload(&self) -> Payload {
         self.dead_letters.payload.unwrap_or(match self.input.card.kind {
-            CardKind::Token | CardKind::AccountReference if self.input.card.funding_number.is_empty() => {
-                Payload::Original
-            }
+            CardKind::Token | CardKind::AccountReference if !self.has_card_numbers() => Payload::Original,
             _ => Payload::Omit,
         })
+    }
+
+    /// Whether a card field of the input holds card numbers.
+    fn has_card_numbers(&self) -> bool {
+        self.input.card.kind == CardKind::Number || !self.input.card.funding_number.is_empty()
     }
 
     /// How records are read.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::kafka::Properties;
+use super::keys::{KeyCommands, KeyFiles};
 use super::mapping::{MappingSettings, ReferencePointers};
 use super::section::{KeyDescription, Section, SectionDescription};
 use super::sections::{
@@ -35,6 +36,8 @@ pub(super) fn sections() -> Vec<SectionDescription> {
         MappingSettings::describe(),
         ReferencePointers::describe(),
         Keys::describe(),
+        KeyFiles::describe(),
+        KeyCommands::describe(),
         Instance::describe(),
         Lines::describe(),
         Sight::describe(),

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use super::section::section;
 use super::shape::{
-    address, choice, choices, derived, duration, name_part, optional, path, pointer, servers, share, topic,
-    truth, whole, word_or,
+    address, choice, choices, derived, duration, name_part, optional, path, pointer, sealing_key, servers,
+    share, topic, truth, whole, word_or,
 };
 use super::source::{places, places_or_none};
+use crate::codec::seal::PublicKey;
 use crate::domain::card::CardKind;
 use crate::domain::time::Timestamp;
 
@@ -41,6 +42,8 @@ pub enum Line {
 pub enum Payload {
     /// Position, sizes and reason only.
     Omit,
+    /// Also value, key and headers, encrypted to a public key.
+    Sealed,
     /// Value, key and headers as they were.
     Original,
 }
@@ -173,6 +176,8 @@ section! {
     pub struct Keys = "keys" {
         /// The directory `cardwatch key` works on. Its files are readable by their owner alone.
         directory: PathBuf = r#""keys""#, path();
+        /// How long a command of [keys.commands] may take.
+        command_timeout: Duration = r#""10s""#, duration("1s", "5m");
     }
 }
 
@@ -284,12 +289,18 @@ section! {
 section! {
     /// Records whose card field cannot be read.
     pub struct DeadLetters = "dead_letters" {
-        /// What a dead letter keeps: "omit" keeps position, sizes and reason, "original" also value, key
-        /// and headers. The default is "original" where the card field holds a token, otherwise "omit".
-        payload: Option<Payload> = r#""""# example r#""omit""#, optional(choice(&[
+        /// What a dead letter keeps: "omit" keeps position, sizes and reason, "sealed" also value, key and
+        /// headers, encrypted to public_key, "original" the same as they were. The default is "original"
+        /// where the card field holds a token, otherwise "omit".
+        payload: Option<Payload> = r#""""# example r#""sealed""#, optional(choice(&[
             ("omit", Payload::Omit),
+            ("sealed", Payload::Sealed),
             ("original", Payload::Original),
         ]));
+        /// The key that letters are sealed to: `cardwatch dead-letters keygen` makes it, and the private half
+        /// that opens them, which has no place here.
+        public_key: Option<PublicKey> = r#""""#
+            example r#""cwpub.AImzxbkPTZgIvVwFkp96E-H4aElDdkIoh8R-HNHBtCZJJApL""#, optional(sealing_key());
         /// The share of unreadable records, of 1,000, above which the line stops before committing.
         stop_at: f64 = "0.05", share();
     }

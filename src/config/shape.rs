@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
+use crate::codec::seal::PublicKey;
 use crate::domain::card::is_slug;
 
 /// A value as it was written: in the file, or as the text of an environment variable.
@@ -234,6 +235,15 @@ pub(super) fn share() -> Shape<f64> {
     shape("a share above 0 and up to 1, such as 0.05", |input| {
         let number = input.number().ok_or("is not a number")?;
         if number > 0.0 && number <= 1.0 { Ok(number) } else { Err("is out of range".to_owned()) }
+    })
+}
+
+/// A public key to seal to.
+pub(super) fn sealing_key() -> Shape<PublicKey> {
+    let allowed = "a public key as `cardwatch dead-letters keygen` prints it";
+    shape(allowed, |input| {
+        let text = input.text().ok_or("is not a text in quotes")?;
+        text.parse::<PublicKey>().map_err(|error| format!("is not a public key: {error}"))
     })
 }
 

@@ -67,10 +67,12 @@ fn every_example_in_the_reference_may_be_written() {
         })
         .sum();
     assert_eq!(written, described);
-    // Two examples cannot stand as they are: one needs another kind of card, one a file to read.
+    // Three examples cannot stand as they are: one needs another kind of card, one a file to read, and one is
+    // refused because it is the example.
     let secret = tempfile::NamedTempFile::new().unwrap();
     let text = text
         .replace("kind = \"number\"", "kind = \"fingerprint\"")
+        .replace("cwpub.AImzxbkPTZgIvVwFkp96E-H4aElDdkIoh8R-HNHBtCZJJApL", PUBLIC_KEY)
         .replace("/run/secrets/kafka-password", secret.path().to_str().unwrap());
     assert_eq!(problems(&text, &[]), Vec::<String>::new());
 }
@@ -258,12 +260,67 @@ fn dead_letters_keep_the_record_of_tokens_alone_unless_told_otherwise() {
         ("input.card.kind = \"fingerprint\"", Payload::Omit, 0),
         ("input.card.kind = \"token\"", Payload::Original, 1),
         ("dead_letters.payload = \"original\"", Payload::Original, 1),
+        (&sealed(PUBLIC_KEY), Payload::Sealed, 1),
         ("input.card.kind = \"token\"\ndead_letters.payload = \"omit\"", Payload::Omit, 0),
     ] {
         let settings = read(text, &[("CARDWATCH_INPUT__START", "latest")]).unwrap();
         assert_eq!(settings.dead_letter_payload(), want, "{text}");
         let found = settings.remarks();
         assert_eq!(found.iter().filter(|remark| remark.contains("3.3.1")).count(), remarks, "{text}");
+    }
+}
+
+/// A key whose private half the tests of `codec::seal` have.
+const PUBLIC_KEY: &str = "cwpub.B6N8vBQgk8i3VdwbEOhstCY3StFqqFPtC9_AsrhtHHyqqP_3";
+
+fn sealed(key: &str) -> String {
+    format!("[dead_letters]\npayload = \"sealed\"\npublic_key = \"{key}\"\n")
+}
+
+#[test]
+fn letters_are_sealed_to_a_key_that_opens_them() {
+    for (text, line, want) in [
+        ("[dead_letters]\npayload = \"sealed\"\n".to_owned(), "", "public_key: is not set"),
+        (sealed(&PUBLIC_KEY.replace("B6N", "B7N")), ":3", "its check does not fit"),
+        (
+            sealed("cwpub.AImzxbkPTZgIvVwFkp96E-H4aElDdkIoh8R-HNHBtCZJJApL"),
+            ":3",
+            "is the example of reference.toml",
+        ),
+        (sealed(PUBLIC_KEY).replace("sealed", "omit"), ":3", "seals nothing unless"),
+        (sealed(PUBLIC_KEY).replace("payload = \"sealed\"", ""), ":3", "seals nothing unless"),
+    ] {
+        let found = problems(&text, &[]);
+        assert_eq!(found.len(), if line.is_empty() || !text.contains("B7N") { 1 } else { 2 }, "{found:?}");
+        assert!(
+            found.iter().any(|one| one.starts_with(&format!("c.toml{line}: ")) && one.contains(want)),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn keys_from_elsewhere_are_read_by_id() {
+    let settings = read(
+        "[keys.files]\nk1 = \"/run/k1\"\n[keys.commands]\nk2 = [\"unwrap\", \"k 2\"]\n",
+        &[("CARDWATCH_KEYS__FILES__K3", "/run/k3"), ("CARDWATCH_KEYS__COMMANDS__K4", "[\"u\", \"k4\"]")],
+    );
+    let settings = settings.unwrap();
+    let files: Vec<String> =
+        settings.key_files.0.iter().map(|(id, path)| format!("{id} {}", path.display())).collect();
+    assert_eq!(files, ["k1 /run/k1", "k3 /run/k3"]);
+    let commands: Vec<String> =
+        settings.key_commands.0.iter().map(|(id, words)| format!("{id} {}", words.join("|"))).collect();
+    assert_eq!(commands, ["k2 unwrap|k 2", "k4 u|k4"]);
+    for (text, want) in [
+        ("[keys.files]\n\"K 1\" = \"x\"\n", "keys.files.K 1: is not a key's id"),
+        ("[keys.commands]\nk1 = \"unwrap k1\"\n", "keys.commands.k1: is not a list"),
+        ("[keys.commands]\nk1 = []\n", "names no program"),
+        ("[keys.commands]\nk1 = [\"u\", 1]\n", "something else than texts"),
+        ("[keys.files]\nk1 = \"x\"\n[keys.commands]\nk1 = [\"u\"]\n", "comes from keys.commands.k1 as well"),
+    ] {
+        let found = problems(text, &[]);
+        assert!(found.len() == 1 && found[0].contains(want), "{found:?}");
     }
 }
 

@@ -28,8 +28,6 @@ pub const KEY_BYTES: usize = 32;
 const FINGERPRINT_DOMAIN: &str = "cardwatch-fp-1";
 /// The only part of a check value's message.
 const CHECK_DOMAIN: &str = "cardwatch-check-1";
-/// The first part of the message of a digest: what follows is the thing digested, to its end.
-const DIGEST_DOMAIN: &str = "cardwatch-digest-1";
 /// The namespace of card numbers. No token may use it.
 const NUMBER_NAMESPACE: &str = "pan";
 /// The longest namespace, in bytes.
@@ -307,16 +305,6 @@ impl Fingerprinter {
         let mut message = Zeroizing::new([0u8; TOKEN_MESSAGE_BYTES_MAX]);
         let len = encode(&mut *message, &[FINGERPRINT_DOMAIN.as_bytes(), namespace.0.as_bytes(), token]);
         Ok(Fingerprint(finish(self.keys[key_index].mac.clone(), &message[..len])))
-    }
-
-    /// A digest of any bytes under the primary key, to recognise them again without keeping them. It equals no
-    /// fingerprint, whatever the bytes are.
-    pub fn digest(&self, bytes: &[u8]) -> [u8; 32] {
-        let mut head = [0u8; 1 + DIGEST_DOMAIN.len()];
-        encode(&mut head, &[DIGEST_DOMAIN.as_bytes()]);
-        let mut mac = self.keys[0].mac.clone();
-        mac.update(&head);
-        finish(mac, bytes)
     }
 }
 

@@ -7,11 +7,17 @@
 //!   keyring.json     0600   which key is primary, which are active or retired, since when, their check values
 //! ```
 //!
+//! A key may come from another file (a credential of systemd, a secret of Kubernetes) or from a command (the
+//! unwrap call of a key management service) instead; the directory then holds its entry in `keyring.json` alone.
+//!
 //! A retired key's file stays where it is and is not opened any more: destroying a key is a decision of its own.
 
+mod error;
+mod source;
+
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -19,93 +25,15 @@ use zeroize::Zeroizing;
 
 use crate::domain::card::KeyId;
 use crate::domain::time::Timestamp;
-use crate::exposure::fingerprint::{CheckValue, KEY_BYTES, Key, KeyError, Keyring};
+use crate::exposure::fingerprint::{CheckValue, KEY_BYTES, Key, Keyring};
 use crate::secret::Secret;
+
+pub use error::KeysError;
+pub use source::{KeySource, KeySources};
 
 /// The name and version of the JSON form of `keyring.json`.
 pub const KEYRING_SCHEMA: &str = "cardwatch.keyring/1";
 const KEYRING_FILE: &str = "keyring.json";
-/// The permission bits of everyone but the owner.
-const OTHERS: u32 = 0o077;
-
-/// Why the key directory cannot be used. Says which file and what to do; carries nothing of a key.
-#[derive(Debug, thiserror::Error)]
-pub enum KeysError {
-    /// There is no keyring.
-    #[error("there is no keyring in {directory}: make the first key with `cardwatch key new`")]
-    NoKeyring {
-        /// The directory.
-        directory: PathBuf,
-    },
-    /// A file cannot be read or written.
-    #[error("cannot {what} {path}: {cause}")]
-    Io {
-        /// Read or write.
-        what: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        cause: io::Error,
-    },
-    /// Others than the owner may read a key.
-    #[error(
-        "{path} may be read or changed by others (mode {mode:04o}): its key may be known; if nobody had access, \
-         run `chmod 600 {path}`, otherwise make a new key"
-    )]
-    Exposed {
-        /// The key's file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// A key's file is not 64 hexadecimal digits.
-    #[error("{path} does not hold a key of 64 hexadecimal digits: restore it from where you keep a copy")]
-    NotAKey {
-        /// The key's file.
-        path: PathBuf,
-    },
-    /// A key's file holds another key than the keyring knows.
-    #[error(
-        "{path} holds another key than when it was made (its check value differs): restore the right one"
-    )]
-    OtherKey {
-        /// The key's file.
-        path: PathBuf,
-    },
-    /// `keyring.json` is not what it should be.
-    #[error("{path} is not a keyring of this version: {what} (line {line}, column {column})")]
-    NotAKeyring {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        what: &'static str,
-        /// Where, counted from 1; 0 if nowhere in particular.
-        line: usize,
-        /// Where, counted from 1; 0 if nowhere in particular.
-        column: usize,
-    },
-    /// The id is taken.
-    #[error("there is a key {0} already: a key's name is never used twice; choose another")]
-    Taken(KeyId),
-    /// No such key.
-    #[error("there is no key {0} in the keyring: `cardwatch key list` shows those there are")]
-    NoSuchKey(KeyId),
-    /// The key is retired.
-    #[error("key {0} is retired already")]
-    Retired(KeyId),
-    /// The primary cannot be retired.
-    #[error(
-        "key {0} is the primary, under which lists are written: make a new primary key before retiring it"
-    )]
-    Primary(KeyId),
-    /// The keys do not make a keyring.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// The system's generator failed.
-    #[error("the system gave no random bytes for a key: {0}")]
-    Random(getrandom::Error),
-}
-
 /// Where a key stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -147,12 +75,19 @@ pub struct KeyringFile {
 #[derive(Debug, Clone)]
 pub struct KeyDirectory {
     path: PathBuf,
+    sources: KeySources,
 }
 
 impl KeyDirectory {
     /// The directory at `path`; it need not be there until the first key is made.
     pub fn new(path: &Path) -> KeyDirectory {
-        KeyDirectory { path: path.to_owned() }
+        KeyDirectory { path: path.to_owned(), sources: KeySources::default() }
+    }
+
+    /// The same, with keys that come from elsewhere.
+    #[must_use]
+    pub fn with(self, sources: KeySources) -> KeyDirectory {
+        KeyDirectory { sources, ..self }
     }
 
     /// Where it is.
@@ -160,27 +95,96 @@ impl KeyDirectory {
         &self.path
     }
 
+    /// Where a key comes from.
+    pub fn source(&self, id: &KeyId) -> KeySource<'_> {
+        self.sources.of(id).unwrap_or_else(|| KeySource::Directory(self.path.join(format!("{id}.key"))))
+    }
+
     /// Makes a key of 256 bits from the system's generator. The first one is the primary; a later one is, if
     /// `primary` says so, and the primary before it stays active.
     ///
     /// # Errors
-    /// [`KeysError`] when the id was used before or a file cannot be written.
+    /// [`KeysError`] when the id was used before, the key is to come from elsewhere, or a file cannot be written.
     pub fn create(&self, id: KeyId, primary: bool, at: Timestamp) -> Result<KeyEntry, KeysError> {
+        let keyring = self.list_for(&id)?;
+        if let Some(source) = self.sources.of(&id) {
+            return Err(KeysError::Elsewhere { id, origin: source.to_string() });
+        }
+        let mut secret = Zeroizing::new([0u8; KEY_BYTES]);
+        getrandom::fill(&mut *secret).map_err(KeysError::Random)?;
+        let key = Key::new(id, Secret::new(secret.to_vec()))?;
+        self.make_directory()?;
+        self.write_key(&key)?;
+        self.enter(keyring, &key, primary, at)
+    }
+
+    /// Takes a key in that was made elsewhere: `digits` as they are in a key's file, which is written, or where
+    /// the sources name the key, what comes from there. Otherwise as [`KeyDirectory::create`].
+    ///
+    /// # Errors
+    /// [`KeysError`] when the id was used before, no key comes, it is one that is published, or a file cannot be
+    /// written.
+    pub fn import(
+        &self,
+        id: KeyId,
+        digits: Option<&[u8]>,
+        primary: bool,
+        at: Timestamp,
+    ) -> Result<KeyEntry, KeysError> {
+        let keyring = self.list_for(&id)?;
+        let key = match (digits, self.sources.of(&id)) {
+            (_, Some(source)) => source.read(&id, self.sources.timeout)?,
+            (Some(digits), None) => source::key(&id, digits, "standard input")?,
+            (None, None) => return Err(KeysError::NoSource(id)),
+        };
+        self.make_directory()?;
+        if self.sources.of(&id).is_none() {
+            self.write_key(&key)?;
+        }
+        self.enter(keyring, &key, primary, at)
+    }
+
+    /// Makes an active key the primary one; the primary before it stays active.
+    ///
+    /// # Errors
+    /// [`KeysError`] when it is not active, or the keyring cannot be written.
+    pub fn promote(&self, id: &KeyId) -> Result<KeyringFile, KeysError> {
+        let mut keyring = self.list()?;
+        match keyring.keys.iter().find(|entry| entry.id == *id) {
+            None => return Err(KeysError::NoSuchKey(id.clone())),
+            Some(entry) if entry.state == KeyState::Retired => return Err(KeysError::Retired(id.clone())),
+            Some(_) => keyring.primary = id.clone(),
+        }
+        self.write_keyring(&keyring)?;
+        Ok(keyring)
+    }
+
+    /// The keyring as it is before `id` joins it, if there is one.
+    fn list_for(&self, id: &KeyId) -> Result<Option<KeyringFile>, KeysError> {
         let keyring = match self.list() {
             Ok(keyring) => Some(keyring),
             Err(KeysError::NoKeyring { .. }) => None,
             Err(error) => return Err(error),
         };
-        if keyring.iter().flat_map(|keyring| &keyring.keys).any(|entry| entry.id == id) {
-            return Err(KeysError::Taken(id));
+        if keyring.iter().flat_map(|keyring| &keyring.keys).any(|entry| entry.id == *id) {
+            return Err(KeysError::Taken(id.clone()));
         }
+        Ok(keyring)
+    }
+
+    fn make_directory(&self) -> Result<(), KeysError> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.path);
-        made.map_err(|cause| io_error("create", &self.path, cause))?;
-        let mut secret = Zeroizing::new([0u8; KEY_BYTES]);
-        getrandom::fill(&mut *secret).map_err(KeysError::Random)?;
-        let key = Key::new(id.clone(), Secret::new(secret.to_vec()))?;
-        self.write_key(&key)?;
-        let (state, check) = (KeyState::Active, key.check_value());
+        made.map_err(|cause| io_error("create", &self.path, cause))
+    }
+
+    fn enter(
+        &self,
+        keyring: Option<KeyringFile>,
+        key: &Key,
+        primary: bool,
+        at: Timestamp,
+    ) -> Result<KeyEntry, KeysError> {
+        let (id, state, check) = (key.id().clone(), KeyState::Active, key.check_value());
         let entry = KeyEntry { id: id.clone(), state, created_at: at, retired_at: None, check };
         let mut keyring = keyring.unwrap_or_else(|| KeyringFile {
             schema: KEYRING_SCHEMA.to_owned(),
@@ -247,7 +251,7 @@ impl KeyDirectory {
     /// Opens the active keys.
     ///
     /// # Errors
-    /// [`KeysError`] when a key's file is missing, readable by others, or not the key it was.
+    /// [`KeysError`] when a key does not come, may be known to others, or is not the key it was.
     pub fn load(&self) -> Result<Keyring, KeysError> {
         let keyring = self.list()?;
         let (mut primary, mut others) = (None, Vec::new());
@@ -259,45 +263,18 @@ impl KeyDirectory {
         Ok(Keyring::new(primary, others)?)
     }
 
-    fn key_path(&self, id: &KeyId) -> PathBuf {
-        self.path.join(format!("{id}.key"))
-    }
-
     fn read_key(&self, entry: &KeyEntry) -> Result<Key, KeysError> {
-        let path = self.key_path(&entry.id);
-        let mut file = File::open(&path).map_err(|cause| io_error("open", &path, cause))?;
-        // Asked of the open file, so that what is checked is what is read.
-        let mode = file.metadata().map_err(|cause| io_error("read", &path, cause))?.mode() & 0o7777;
-        if mode & OTHERS != 0 {
-            return Err(KeysError::Exposed { path, mode });
-        }
-        // One byte more than a key and its line end, to see that nothing follows.
-        let mut text = Zeroizing::new([0u8; KEY_BYTES * 2 + 3]);
-        let mut length = 0;
-        loop {
-            match file.read(&mut text[length..]) {
-                Ok(0) => break,
-                Ok(bytes) => length += bytes,
-                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
-                Err(cause) => return Err(io_error("read", &path, cause)),
-            }
-        }
-        let digits = text[..length].trim_ascii_end();
-        let mut secret = Zeroizing::new([0u8; KEY_BYTES]);
-        let decoded = digits.len() == KEY_BYTES * 2
-            && data_encoding::HEXLOWER_PERMISSIVE.decode_mut(digits, &mut *secret).is_ok();
-        if !decoded {
-            return Err(KeysError::NotAKey { path });
-        }
-        let key = Key::new(entry.id.clone(), Secret::new(secret.to_vec()))?;
-        if key.check_value() != entry.check { Err(KeysError::OtherKey { path }) } else { Ok(key) }
+        let source = self.source(&entry.id);
+        let key = source.read(&entry.id, self.sources.timeout)?;
+        let same = key.check_value() == entry.check;
+        if same { Ok(key) } else { Err(KeysError::OtherKey { origin: source.to_string() }) }
     }
 
     fn write_key(&self, key: &Key) -> Result<(), KeysError> {
         let mut text = Zeroizing::new([b'\n'; KEY_BYTES * 2 + 1]);
         data_encoding::HEXLOWER.encode_mut(key.secret().expose(), &mut text[..KEY_BYTES * 2]);
         // Never over an existing file: a key that is lost takes every list made with it along.
-        self.write_new(&self.key_path(key.id()), &*text)
+        self.write_new(&self.path.join(format!("{}.key", key.id())), &*text)
     }
 
     /// Beside the old one and then in its place, so that a crash leaves one of the two whole.

@@ -4,9 +4,11 @@
 //! numbers is wiped when it is dropped.
 
 pub mod audit;
+pub mod identity;
 pub mod input;
 pub mod keys;
 pub mod list;
 pub mod private;
 pub mod tokens;
 pub mod transactions;
+pub mod unwrap;

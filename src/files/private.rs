@@ -35,6 +35,19 @@ pub enum PrivateError {
         /// The user it belongs to.
         owner: u32,
     },
+    /// It belongs to somebody else.
+    #[error(
+        "{path} belongs to user {owner} and this is user {user}: whoever owns it may have read or changed it; if \
+         nobody did, run `chown {user} {path}`, otherwise make it anew"
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who this process is.
+        user: u32,
+    },
     /// It is longer than what it should hold.
     #[error("{path} is longer than {bytes_max} bytes: it holds something else")]
     TooLong {
@@ -45,13 +58,40 @@ pub enum PrivateError {
     },
 }
 
-/// Whether a file of these bits and this owner is for its reader alone: `0600` or less, or `0640` or less where
-/// root owns it, which is how Kubernetes hands a secret to a process that is not root.
-fn is_private(mode: u32, owner: u32) -> bool {
-    mode & 0o077 == 0 || (owner == 0 && mode & 0o037 == 0)
+const ROOT: u32 = 0;
+
+/// Whether a file of these bits and this owner is for its reader alone: closed to all but the owner, or a
+/// credential that root made for this process. systemd and Kubernetes make it readable by the group (which also
+/// stands for an access list): 0440, or 0640 where the process is not root itself.
+fn allow(path: &Path, mode: u32, owner: u32, user: u32) -> Result<(), PrivateError> {
+    let path = path.to_owned();
+    // Root may read everybody's files, and is often the one who looks after a service's secrets.
+    if owner != user && owner != ROOT && user != ROOT {
+        return Err(PrivateError::Foreign { path, owner, user });
+    }
+    let is_credential = owner == ROOT && mode & 0o037 == 0 && (user != ROOT || mode & 0o200 == 0);
+    let is_private = mode & 0o077 == 0 || is_credential;
+    if is_private { Ok(()) } else { Err(PrivateError::Exposed { path, mode, owner }) }
 }
 
-/// Reads the one line of the file at `path`, of at most `bytes_max` bytes, without its end.
+/// Reads until `room` is full or nothing more comes.
+///
+/// # Errors
+/// What `from` says.
+pub(super) fn fill(from: &mut impl Read, room: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while length < room.len() {
+        match from.read(&mut room[length..]) {
+            Ok(0) => break,
+            Ok(bytes) => length += bytes,
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+            Err(cause) => return Err(cause),
+        }
+    }
+    Ok(length)
+}
+
+/// Reads the text of the file at `path`, of at most `bytes_max` bytes, without the white space at its end.
 ///
 /// # Errors
 /// [`PrivateError`] when it cannot be read, may be read by others, or is too long.
@@ -60,21 +100,10 @@ pub fn read(path: &Path, bytes_max: usize) -> Result<Secret, PrivateError> {
     let mut file = File::open(path).map_err(failed)?;
     // Asked of the open file, so that what is checked is what is read.
     let metadata = file.metadata().map_err(failed)?;
-    let (mode, owner) = (metadata.mode() & 0o7777, metadata.uid());
-    if !is_private(mode, owner) {
-        return Err(PrivateError::Exposed { path: path.to_owned(), mode, owner });
-    }
+    allow(path, metadata.mode() & 0o7777, metadata.uid(), rustix::process::geteuid().as_raw())?;
     // Of its whole size from the start: a buffer that grew would leave copies behind.
     let mut text = Zeroizing::new(vec![0u8; bytes_max + 3]);
-    let mut length = 0;
-    while length < text.len() {
-        match file.read(&mut text[length..]) {
-            Ok(0) => break,
-            Ok(bytes) => length += bytes,
-            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
-            Err(cause) => return Err(failed(cause)),
-        }
-    }
+    let length = fill(&mut file, &mut text).map_err(failed)?;
     let line = text[..length].trim_ascii_end();
     if line.len() > bytes_max || length == text.len() {
         return Err(PrivateError::TooLong { path: path.to_owned(), bytes_max });
@@ -104,19 +133,38 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn who_may_read_a_secret() {
-        for (mode, owner, private) in [
-            (0o600, 1000, true),
-            (0o400, 1000, true),
-            (0o640, 1000, false),
-            (0o604, 1000, false),
-            (0o440, 0, true),
-            (0o640, 0, true),
-            (0o660, 0, false),
-            (0o444, 0, false),
+    fn owners_and_credentials_are_read_and_nobody_elses() {
+        const ME: u32 = 1_000;
+        for (mode, owner, user, good) in [
+            (0o600, ME, ME, true),
+            (0o400, ME, ME, true),
+            (0o440, ME, ME, false),
+            (0o640, ME, ME, false),
+            (0o604, ME, ME, false),
+            (0o620, ME, ME, false),
+            // As systemd and Kubernetes give them.
+            (0o400, ROOT, ME, true),
+            (0o440, ROOT, ME, true),
+            (0o640, ROOT, ME, true),
+            (0o440, ROOT, ROOT, true),
+            (0o640, ROOT, ROOT, false),
+            (0o660, ROOT, ME, false),
+            (0o444, ROOT, ME, false),
+            // Another user's, whatever its mode; but root looks after everybody's.
+            (0o600, 1_001, ME, false),
+            (0o600, ME, ROOT, true),
+            (0o640, ME, ROOT, false),
         ] {
-            assert_eq!(is_private(mode, owner), private, "{mode:o} {owner}");
+            assert_eq!(allow(Path::new("k"), mode, owner, user).is_ok(), good, "{mode:o} {owner} {user}");
         }
+    }
+
+    #[test]
+    fn what_is_longer_fills_the_room() {
+        let mut room = [0; 4];
+        assert_eq!(fill(&mut &b"abc"[..], &mut room).unwrap(), 3);
+        assert_eq!(fill(&mut &b"abcdef"[..], &mut room).unwrap(), 4);
+        assert_eq!(&room, b"abcd");
     }
 
     #[test]

@@ -84,7 +84,8 @@ impl Undertaker {
     ) -> Result<(), LineError> {
         let digest = self.digest.clone();
         let digest = digest.as_ref().map(|digest| &**digest as &dyn Fn(&[u8]) -> [u8; 32]);
-        let rules = LetterRules { payload: self.payload, bytes_max: MESSAGE_BYTES_MAX - 512, digest };
+        let bytes_max = MESSAGE_BYTES_MAX - 512;
+        let rules = LetterRules { payload: self.payload, bytes_max, digest, entropy: self.entropy()? };
         let dead = DeadRecord { record: *record, headers, unreadable, found_at: now };
         let letter = DeadLetter::new(&dead, &rules);
         out.send(Outgoing {
@@ -99,6 +100,17 @@ impl Undertaker {
         self.dead += 1;
         self.count();
         Ok(())
+    }
+
+    /// Randomness for one letter, where it is sealed.
+    fn entropy(&self) -> Result<[u8; 32], Stopped> {
+        let mut entropy = [0; 32];
+        if let Payload::Sealed(_) = self.payload {
+            getrandom::fill(&mut entropy).map_err(|error| {
+                Stopped::new(exit::INTERNAL, format!("the system gave no random bytes to seal with: {error}"))
+            })?;
+        }
+        Ok(entropy)
     }
 
     #[inline]

@@ -20,6 +20,7 @@ pub mod books;
 pub mod dead;
 pub mod feed;
 pub mod import;
+pub mod letters;
 pub mod lookout;
 pub mod mark;
 pub mod pulse;

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 
 use super::list::{ListArgs, Source};
 use crate::config::{Line, TOKEN_NAME_BYTES_MAX};
-use crate::domain::card::{KeyId, is_slug};
+use crate::domain::card::is_slug;
 use crate::domain::time::Timestamp;
 use crate::http::auth::Role;
 use crate::lines::sample::Position;
@@ -97,43 +97,6 @@ pub struct TopicsArgs {
     /// For trying out: make the input topic too, with N partitions.
     #[arg(long, value_name = "N", requires = "create", value_parser = clap::value_parser!(i32).range(1..=1000))]
     pub input_partitions: Option<i32>,
-}
-
-/// `cardwatch key …`.
-#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
-pub enum KeyCommand {
-    /// Make a key and make it the primary one; the others stay active.
-    #[command(after_help = "\
-Examples:
-  cardwatch key new
-  cardwatch key new k2026")]
-    New {
-        /// The key's id: 1 to 32 of a-z, 0-9, - and _; without it the next of k1, k2, …
-        #[arg(value_name = "ID")]
-        id: Option<KeyId>,
-
-        /// Who does this; written down as a claim, beside the user and the host.
-        #[arg(long = "as", value_name = "WHO")]
-        by: Option<String>,
-    },
-    /// List the keys, without their secrets.
-    #[command(after_help = "\
-Examples:
-  cardwatch key list")]
-    List,
-    /// Stop using a key: lists made with it no longer match.
-    #[command(after_help = "\
-Examples:
-  cardwatch key retire k1")]
-    Retire {
-        /// The key.
-        #[arg(value_name = "ID")]
-        id: KeyId,
-
-        /// Who does this; written down as a claim, beside the user and the host.
-        #[arg(long = "as", value_name = "WHO")]
-        by: Option<String>,
-    },
 }
 
 /// `cardwatch token …`.

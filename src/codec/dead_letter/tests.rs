@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::codec::dead::{DeadReason, FIELD_CARD};
+use crate::codec::seal::PrivateKey;
 
 const CARD: &str = "4242424242424242";
 
@@ -26,7 +27,7 @@ fn digest(value: &[u8]) -> [u8; 32] {
 }
 
 fn rules(payload: Payload, bytes_max: usize) -> LetterRules<'static> {
-    LetterRules { payload, bytes_max, digest: Some(&digest) }
+    LetterRules { payload, bytes_max, digest: Some(&digest), entropy: [9; 32] }
 }
 
 fn header<'l>(letter: &'l DeadLetter, name: &str) -> Option<&'l str> {
@@ -135,6 +136,105 @@ fn what_does_not_fit_is_dropped_payload_first() {
     }
 }
 
+/// The private key of the vector below.
+fn sealer() -> PrivateKey {
+    "cwsec.AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyCuIWwu".parse().unwrap()
+}
+
+/// The letter as its readers get it.
+fn as_read(letter: &DeadLetter) -> (read::Letter, Vec<OriginalHeader<'_>>) {
+    let headers: Vec<OriginalHeader<'_>> =
+        letter.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
+    (read::Letter::read(&headers).unwrap(), headers)
+}
+
+#[test]
+fn a_sealed_letter_shows_nothing_and_opens_with_the_private_key() {
+    let value = format!("{{\"card\":\"{CARD}4242\"}}");
+    let dead = dead(value.as_bytes(), Some(CARD.as_bytes()), HEADERS);
+    let to = sealer().public();
+    let letter = DeadLetter::new(&dead, &rules(Payload::Sealed(to), 1 << 20));
+    let all: Vec<u8> = letter.headers.iter().flat_map(|(_, value)| value.clone().unwrap()).collect();
+    let sealed = letter.value.as_deref().unwrap();
+    assert!(memchr::memmem::find(&[&all[..], sealed].concat(), b"4242").is_none());
+    assert_eq!(letter.key, None);
+    assert_eq!(header(&letter, "cardwatch-payload"), Some("sealed"));
+    assert_eq!(header(&letter, "cardwatch-sealed-to"), Some(to.to_string().as_str()));
+    assert_eq!(header(&letter, "content-type"), Some("application/octet-stream"));
+    assert_eq!(header(&letter, "ce_id"), Some(dead.record.position().derived_id("ded").as_str()));
+    assert_eq!(header(&letter, "cardwatch-value-digest").map(str::len), Some(64));
+    assert_eq!(header(&letter, "trace"), None);
+
+    let (told, _) = as_read(&letter);
+    assert_eq!((told.topic.as_str(), told.partition, told.offset), ("transactions", 3, 7));
+    assert!(told.is_sealed() && !told.is_open());
+    let opened = sealed::open(&sealer(), ("transactions", 3, 7), sealed).unwrap();
+    let parts = opened.parts();
+    assert_eq!((parts.value, parts.key), (Some(value.as_bytes()), Some(CARD.as_bytes())));
+    let want: Vec<(&[u8], _)> = HEADERS.iter().map(|(name, value)| (name.as_bytes(), *value)).collect();
+    assert_eq!(parts.headers, want);
+    // It belongs to its place, and to its key.
+    for place in [("transactions", 3, 8), ("transactions", 4, 7), ("other", 3, 7)] {
+        assert!(sealed::open(&sealer(), place, sealed).is_err());
+    }
+    let other = PrivateKey::generate(&zeroize::Zeroizing::new([3; 32]));
+    assert!(sealed::open(&other, ("transactions", 3, 7), sealed).is_err());
+    assert!(!format!("{opened:?} {parts:?}").contains("4242"));
+}
+
+#[test]
+fn a_letter_sealed_by_another_implementation_opens() {
+    // HPKE of Python's `cryptography`, as docs/dead-letters.md describes the form.
+    let sealed = "FIYzrsQQOGf0jmX8Fjkz53/5NKfTCCemXV24LQOLBBNyuKZkvv5bPS+ldo8GXLk4+RXIpdmcLbvBiZghNgvFIEIboo90mlzrjRqzKhxt2Swf21az+iH7YNVNuAk90l0zmsPf/6YdldxuwXiGZxIDtuH0";
+    let sealed = data_encoding::BASE64.decode(sealed.as_bytes()).unwrap();
+    let opened = sealed::open(&sealer(), ("transactions", 3, 7), &sealed).unwrap();
+    let want = sealed::Parts {
+        value: Some(b"{\"card\":\"42424242424242424242\"}"),
+        key: None,
+        headers: vec![(b"trace", Some(b"\x00\xff")), (b"none", None)],
+    };
+    assert_eq!(opened.parts(), want);
+}
+
+#[test]
+fn a_sealed_letter_that_does_not_fit_drops_the_value_first() {
+    let value = vec![b'x'; 10_000];
+    let long = vec![b'h'; 5_000];
+    let headers: &[OriginalHeader<'_>] = &[("long", Some(&long))];
+    let dead = dead(&value, Some(b"k"), headers);
+    for (bytes_max, payload) in
+        [(20_000, "sealed"), (12_000, "sealed-value-too-large"), (3_000, "too-large"), (0, "too-large")]
+    {
+        let letter = DeadLetter::new(&dead, &rules(Payload::Sealed(sealer().public()), bytes_max));
+        assert!(letter.bytes() <= bytes_max.max(DEAD_LETTER_BYTES_MIN));
+        assert_eq!(header(&letter, "cardwatch-payload"), Some(payload));
+        let hex = data_encoding::HEXLOWER.encode(&digest(&value));
+        assert_eq!(header(&letter, "cardwatch-value-digest"), Some(hex.as_str()), "{payload}");
+        if payload == "too-large" {
+            assert_eq!(body(&letter)["payload"], payload);
+            continue;
+        }
+        let opened =
+            sealed::open(&sealer(), ("transactions", 3, 7), letter.value.as_deref().unwrap()).unwrap();
+        assert_eq!(opened.parts().value.is_some(), payload == "sealed");
+        assert_eq!(opened.parts().headers, [(&b"long"[..], Some(&long[..]))]);
+    }
+}
+
+#[test]
+fn the_originals_of_a_letter_are_told_from_what_was_added() {
+    let whole = DeadLetter::new(&dead(b"v", None, HEADERS), &rules(Payload::Original, 1 << 20));
+    let (letter, headers) = as_read(&whole);
+    let names: Vec<&str> = read::originals(&letter, &headers).map(|(name, _)| *name).collect();
+    assert_eq!(names, ["trace", "none", "ce_id"]);
+    let omitted = DeadLetter::new(&dead(b"v", None, HEADERS), &rules(Payload::Omit, 1 << 20));
+    let (letter, headers) = as_read(&omitted);
+    assert_eq!(read::originals(&letter, &headers).count(), 0);
+    assert!(!letter.is_open() && !letter.is_sealed());
+    assert_eq!((letter.value_bytes, letter.key_bytes, letter.header_count), (Some(1), None, 4));
+    assert_eq!(read::Letter::read(&[]), None);
+}
+
 #[test]
 fn letters_and_their_parts_show_nothing_when_debugged() {
     let dead = dead(CARD.as_bytes(), Some(CARD.as_bytes()), HEADERS);
@@ -146,13 +246,13 @@ proptest! {
     #[test]
     fn every_letter_fits(
         value in prop_oneof![0usize..300, 0usize..20_000], key in 0usize..3_000, header in 0usize..3_000,
-        topic in "[a-z.]{1,249}", bytes_max in DEAD_LETTER_BYTES_MIN..20_000, omit in any::<bool>(),
+        topic in "[a-z.]{1,249}", bytes_max in DEAD_LETTER_BYTES_MIN..20_000, kind in 0..3usize,
     ) {
         let (value, key, header) = (vec![b'v'; value], vec![b'k'; key], vec![b'h'; header]);
         let headers: &[OriginalHeader<'_>] = &[("h", Some(&header))];
         let mut dead = dead(&value, Some(&key), headers);
         dead.record.topic = &topic;
-        let payload = if omit { Payload::Omit } else { Payload::Original };
+        let payload = [Payload::Omit, Payload::Sealed(sealer().public()), Payload::Original][kind];
         let letter = DeadLetter::new(&dead, &rules(payload, bytes_max));
         prop_assert!(letter.bytes() <= bytes_max, "{letter:?} above {bytes_max}");
         // The original goes only where it would not have fitted.

@@ -104,17 +104,6 @@ fn no_token_can_pose_as_a_number() {
 }
 
 #[test]
-fn a_digest_is_no_fingerprint_and_tells_bytes_apart() {
-    let fingerprinter = Fingerprinter::new(&published_keys());
-    let message = message("pan", b"4242424242424242");
-    let number = CardNumber::parse(b"4242424242424242").unwrap();
-    assert_ne!(fingerprinter.digest(&message), fingerprinter.of_number(0, &number).0);
-    assert_ne!(fingerprinter.digest(&message[1..]), fingerprinter.of_number(0, &number).0);
-    assert_ne!(fingerprinter.digest(b"a"), fingerprinter.digest(b"b"));
-    assert_eq!(fingerprinter.digest(b"a"), fingerprinter.digest(b"a"));
-}
-
-#[test]
 fn neither_key_nor_state_is_shown() {
     let keyring = published_keys();
     let shown = format!("{keyring:?} {:?}", Fingerprinter::new(&keyring));

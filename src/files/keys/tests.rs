@@ -1,4 +1,4 @@
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use super::*;
 
@@ -126,4 +126,83 @@ fn a_keyring_that_is_missing_or_wrong_is_told() {
     }
     fs::remove_file(&path).unwrap();
     assert!(directory.load().unwrap_err().to_string().contains("cardwatch key new"));
+}
+
+fn shell(script: &str) -> Vec<String> {
+    ["/bin/sh", "-c", script].map(str::to_owned).to_vec()
+}
+
+#[test]
+fn keys_come_from_files_and_commands_and_stay_out_of_the_directory() {
+    let (_kept, directory) = directory();
+    let text = "0123456789abcdef".repeat(4);
+    let file = directory.path().join("credential");
+    fs::write(&file, &text).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o400)).unwrap();
+    let other = "fedcba9876543210".repeat(4);
+    let sources = KeySources {
+        files: [(id("k3"), file.clone())].into(),
+        commands: [(id("k4"), shell(&format!("echo {other}"))), (id("k5"), shell("echo down >&2; exit 1"))]
+            .into(),
+        timeout: std::time::Duration::from_secs(20),
+    };
+    let directory = directory.with(sources.clone());
+    assert!(matches!(directory.create(id("k3"), false, Timestamp(3)), Err(KeysError::Elsewhere { .. })));
+    directory.import(id("k3"), None, false, Timestamp(3)).unwrap();
+    directory.import(id("k4"), None, true, Timestamp(4)).unwrap();
+    assert!(matches!(directory.import(id("k4"), None, true, Timestamp(4)), Err(KeysError::Taken(_))));
+    assert!(matches!(directory.import(id("k6"), None, true, Timestamp(4)), Err(KeysError::NoSource(_))));
+    let error = directory.import(id("k5"), None, true, Timestamp(5)).unwrap_err();
+    assert!(error.is_passing() && error.to_string().contains("key k5: /bin/sh failed"), "{error}");
+    assert!(!directory.path().join("k3.key").exists() && !directory.path().join("k4.key").exists());
+    let keyring = directory.load().unwrap();
+    assert_eq!(keyring.ids(), [id("k4"), id("k1"), id("k2"), id("k3")]);
+    let hex = |id: &KeyId| data_encoding::HEXLOWER.encode(keyring.get(id).unwrap().secret().expose());
+    assert_eq!((hex(&id("k3")), hex(&id("k4"))), (text.clone(), other.clone()));
+
+    // Another key than the one taken in, no key, and a key for everybody to see.
+    for (script, want) in [
+        (format!("echo {text}"), "the command /bin/sh holds another key"),
+        (format!("echo {text}{text}"), "64 hexadecimal"),
+        ("true".to_owned(), "64 hexadecimal"),
+    ] {
+        let commands = [(id("k4"), shell(&script))].into();
+        let directory = directory.clone().with(KeySources { commands, ..sources.clone() });
+        let error = directory.load().unwrap_err();
+        let shown = format!("{error} {error:?}");
+        assert!(shown.contains(want) && !shown.contains("0123"), "{shown}");
+        assert!(!error.is_passing());
+    }
+}
+
+#[test]
+fn a_published_key_is_refused_wherever_it_comes_from() {
+    let published: String = (0..32u8).map(|byte| format!("{byte:02x}")).collect();
+    let (_kept, directory) = directory();
+    let import = directory.import(id("k3"), Some(published.as_bytes()), true, Timestamp(3));
+    let error = import.unwrap_err().to_string();
+    assert!(error.contains("standard input") && error.contains("docs/fingerprint.md"), "{error}");
+    assert_eq!(directory.list().unwrap().keys.len(), 2);
+    fs::write(directory.path().join("k1.key"), &published).unwrap();
+    let error = directory.load().unwrap_err();
+    let shown = format!("{error} {error:?}");
+    assert!(matches!(error, KeysError::Published { .. }) && !shown.contains("000102"), "{shown}");
+    let commands = [(id("k3"), shell(&format!("echo {published}")))].into();
+    let sources = KeySources { commands, timeout: std::time::Duration::from_secs(20), ..Default::default() };
+    let taken = directory.with(sources).import(id("k3"), None, true, Timestamp(3));
+    assert!(matches!(taken, Err(KeysError::Published { .. })));
+}
+
+#[test]
+fn a_key_from_elsewhere_is_written_once_and_can_be_made_the_primary() {
+    let (_kept, directory) = directory();
+    let digits = format!("{}\n", "0123456789ABCDEF".repeat(4));
+    directory.import(id("k3"), Some(digits.as_bytes()), false, Timestamp(3)).unwrap();
+    assert_eq!(mode(&directory.path().join("k3.key")), 0o600);
+    assert_eq!(directory.load().unwrap().ids(), [id("k2"), id("k1"), id("k3")]);
+    assert_eq!(directory.promote(&id("k3")).unwrap().primary, id("k3"));
+    assert_eq!(directory.load().unwrap().primary().id(), &id("k3"));
+    assert!(matches!(directory.promote(&id("k9")), Err(KeysError::NoSuchKey(_))));
+    directory.retire(&id("k2"), Timestamp(4)).unwrap();
+    assert!(matches!(directory.promote(&id("k2")), Err(KeysError::Retired(_))));
 }
