@@ -11,7 +11,10 @@ use prometheus::{
 
 use crate::domain::time::Timestamp;
 
+mod desk;
 mod http;
+
+pub use desk::{BooksMetrics, DeskMetrics};
 pub use http::HttpMetrics;
 
 /// Upper bounds of commit times, in seconds: a commit on one machine takes 3 ms, one that takes longer than

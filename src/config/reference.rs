@@ -6,7 +6,7 @@ use super::kafka::Properties;
 use super::mapping::{MappingSettings, ReferencePointers};
 use super::section::{KeyDescription, Section, SectionDescription};
 use super::sections::{
-    Alerts, Audit, Brokers, Card, DeadLetters, History, Http, InputTopic, Instance, Keys, Lines, Log,
+    Alerts, Audit, Books, Brokers, Card, DeadLetters, History, Http, InputTopic, Instance, Keys, Lines, Log,
     Refresh, Retention, Score, Sight, Topics,
 };
 use super::tokens::HttpTokens;
@@ -39,6 +39,7 @@ pub(super) fn sections() -> Vec<SectionDescription> {
         Lines::describe(),
         Sight::describe(),
         Score::describe(),
+        Books::describe(),
         Refresh::describe(),
         History::describe(),
         Retention::describe(),

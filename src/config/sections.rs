@@ -32,6 +32,8 @@ pub enum Line {
     Sight,
     /// Judges sightings.
     Score,
+    /// Makes revisions of alerts of what people decide, and shows the alerts.
+    Books,
 }
 
 /// What a dead letter keeps of the record.
@@ -69,13 +71,14 @@ pub enum LogLevel {
 
 impl Line {
     /// Every line, in the order of the flow.
-    pub const ALL: [Line; 2] = [Line::Sight, Line::Score];
+    pub const ALL: [Line; 3] = [Line::Sight, Line::Score, Line::Books];
 
     /// The word used in configuration, metrics and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Line::Sight => "sight",
             Line::Score => "score",
+            Line::Books => "books",
         }
     }
 }
@@ -102,7 +105,7 @@ section! {
         card_history: String = r#""""# example r#""cardwatch.card-history""#, derived(topic());
         /// Sightings that scored, with their reasons.
         alerts: String = r#""""# example r#""cardwatch.alerts""#, derived(topic());
-        /// What people decided about alerts: compacted.
+        /// What people decided about alerts: compacted, one partition.
         outcomes: String = r#""""# example r#""cardwatch.outcomes""#, derived(topic());
         /// Who did what: one partition, kept for 400 days.
         audit: String = r#""""# example r#""cardwatch.audit""#, derived(topic());
@@ -189,9 +192,10 @@ section! {
 section! {
     /// What this process does.
     pub struct Lines = "lines" {
-        /// The lines to run: "sight" recognises exposed cards, "score" judges sightings.
-        enabled: Vec<Line> = r#"["sight", "score"]"#,
-            choices(&[("sight", Line::Sight), ("score", Line::Score)]);
+        /// The lines to run: "sight" recognises exposed cards, "score" judges sightings, "books" takes in what
+        /// people decide about alerts, and serves the alerts.
+        enabled: Vec<Line> = r#"["sight", "score", "books"]"#,
+            choices(&[("sight", Line::Sight), ("score", Line::Score), ("books", Line::Books)]);
     }
 }
 
@@ -229,6 +233,15 @@ section! {
         linger: Duration = r#""0ms""#, duration("0ms", "1s");
         /// How long restoring a partition's histories may make no progress before the line fails.
         restore_timeout: Duration = r#""180s""#, duration("10s", "1h");
+    }
+}
+
+section! {
+    /// Taking in what people decide, and showing the alerts.
+    pub struct Books = "books" {
+        /// The most alerts that are kept at hand, some 300 bytes each; the oldest are left out. An outcome of one
+        /// that was left out changes nothing.
+        alerts_max: usize = "200000", whole(1_000..=10_000_000, "alerts");
     }
 }
 

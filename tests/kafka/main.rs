@@ -16,6 +16,7 @@ mod deployment;
 
 mod audit;
 mod commands;
+mod desk;
 mod erasure;
 mod first_light;
 mod houses;
