@@ -15,13 +15,16 @@ pub const POINTS: [&str; 6] =
     ["after-produce", "after-send-offsets", "after-end-txn", "after-commit", "in-revoke", "in-restore"];
 
 /// The broken variants that the fault tests must catch.
-pub const BROKEN: [&str; 6] = [
+pub const BROKEN: [&str; 9] = [
     "offsets-outside-transaction",
     "merge-before-commit",
     "restore-to-stable-offset",
     "group-metadata-cached",
     "frontier-not-awaited",
     "revision-visible-in-part",
+    "alerts-not-awaited",
+    "outcome-not-compared",
+    "revision-outside-transaction",
 ];
 
 #[cfg(feature = "faults")]

@@ -143,6 +143,7 @@ impl Judge {
                 rules: self.digest.clone(),
                 version: self.version.clone(),
             },
+            outcome: None,
         };
         (Some(alert), unknown)
     }

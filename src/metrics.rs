@@ -11,8 +11,11 @@ use prometheus::{
 
 use crate::domain::time::Timestamp;
 
+mod desk;
 mod http;
 mod incidents;
+
+pub use desk::{BooksMetrics, DeskMetrics};
 pub use http::HttpMetrics;
 pub use incidents::{INCIDENTS_SHOWN, IncidentMetrics, IncidentNumbers};
 

@@ -156,7 +156,7 @@ fn fill(deployment: &Deployment<'_>, topic: &str, file: &Path, config: &str) -> 
         if text.is_empty() {
             continue;
         }
-        let print = card_of(&mapping, &fingerprinter, text).ok().flatten();
+        let print = card_of(&mapping, &fingerprinter, text).ok();
         let key = print.map_or_else(String::new, |print| print.to_string());
         feed::send(&producer, BaseRecord::to(topic).key(key.as_bytes()).payload(text));
         sent += 1;

@@ -21,6 +21,7 @@ use prometheus::Registry;
 pub use plan::{Plan, TopicCheck};
 
 use crate::clock::Clock;
+use crate::domain::alert::Severity;
 use crate::exposure::fingerprint::Keyring;
 use crate::exposure::set::ExposureSet;
 use crate::health::Health;
@@ -28,13 +29,14 @@ use crate::judge::Judge;
 use crate::kafka::consumer::Lookup;
 use crate::kafka::probe::Probe;
 use crate::lines::bookkeeper::Bookkeeper;
+use crate::lines::desk::{Desk, Keeper};
 use crate::lines::import::ListTopic;
 use crate::lines::lookout::{Lookout, Watched};
 use crate::lines::refresh::{Exposed, Refresh};
 use crate::lines::score::SharedJudge;
 use crate::lines::start::Stopped;
 use crate::lines::sweep::{Rounds, Sweeper, TendedUntil};
-use crate::metrics::{self, IncidentMetrics, LoopFamilies, RefreshMetrics};
+use crate::metrics::{self, DeskMetrics, IncidentMetrics, LoopFamilies, RefreshMetrics};
 use crate::stop::{Stop, exit};
 
 /// How long stopping may take before the process ends whatever blocks.
@@ -97,6 +99,7 @@ impl Service {
         }
         if common.plan.books {
             service.start_books(&common)?;
+            watched.push(service.start_desk(&common)?);
         }
         service.start_lookout(&common, watched);
         Ok(service)
@@ -187,6 +190,33 @@ impl Service {
         Ok(())
     }
 
+    fn start_desk(&mut self, common: &Common) -> Result<Watched, Stopped> {
+        let desk = match &common.plan.desk {
+            Some(desk) => Arc::clone(desk),
+            None => desk(&common.plan, &common.clock)?,
+        };
+        let words = Severity::WORDS;
+        let metrics = DeskMetrics::new(&common.registry, &words)
+            .map_err(|error| Stopped::new(exit::INTERNAL, error.to_string()))?;
+        let keeper = Keeper {
+            cluster: common.plan.cluster.clone(),
+            probe: common.probe.clone(),
+            group: common.plan.group("books"),
+            outcomes: common.plan.topics.outcomes.clone(),
+            desk: Arc::clone(&desk),
+            ready: common.health.condition("alerts", "the alerts are being read"),
+            metrics,
+            clock: Arc::clone(&common.clock),
+            stop: common.stop.clone(),
+        };
+        self.spawn("desk", &common.stop, move || (keeper.run(), ()));
+        let (pumps, watched) = workers::decisions(common, &desk)?;
+        for (name, mut pump) in pumps {
+            self.spawn(&name, &common.stop, move || (pump.run(), pump));
+        }
+        Ok(watched)
+    }
+
     fn start_lookout(&mut self, common: &Common, lines: Vec<Watched>) {
         let lookout = Lookout {
             lines,
@@ -265,6 +295,16 @@ fn sweeper(common: &Common) -> Result<Sweeper, Stopped> {
         audit: plan.audit.clone(),
         stop: common.stop.clone(),
     })
+}
+
+/// The desk of a plan: empty until the service that is started with it has read the alerts.
+///
+/// # Errors
+/// When the client refuses its configuration.
+pub fn desk(plan: &Plan, clock: &Arc<dyn Clock>) -> Result<Arc<Desk>, Stopped> {
+    let group = plan.group("books");
+    let desk = Desk::new(&plan.cluster, &group, &plan.topics.alerts, plan.alerts_max, Arc::clone(clock))?;
+    Ok(Arc::new(desk))
 }
 
 /// The version of the client library.

@@ -1,5 +1,6 @@
 //! What is to be run: settings, files and keys turned into what the rooms take.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::codec::dead_letter::Payload;
@@ -8,6 +9,7 @@ use crate::exposure::fingerprint::Keyring;
 use crate::judge::Judge;
 use crate::kafka::client::Cluster;
 use crate::lines::audit::Audit;
+use crate::lines::desk::Desk;
 use crate::lines::pump::Pace;
 use crate::lines::score::Forgetting;
 use crate::lines::start::First;
@@ -36,10 +38,10 @@ pub struct Names {
     pub alerts: String,
     /// Audit records.
     pub audit: String,
+    /// What people decided.
+    pub outcomes: String,
     /// Dead letters.
     pub dead_letters: String,
-    /// Outcomes: need not be there.
-    pub outcomes: String,
 }
 
 /// How many workers a line has, and how they commit.
@@ -74,12 +76,18 @@ pub struct Plan {
     pub sight: bool,
     /// Whether `score` runs here.
     pub score: bool,
-    /// Whether the books are kept.
+    /// Whether `books` runs here.
     pub books: bool,
     /// The workers of `sight`.
     pub sight_crew: Crew,
     /// The workers of `score`.
     pub score_crew: Crew,
+    /// The worker of `books`: outcomes are on one partition.
+    pub books_crew: Crew,
+    /// The most alerts that the desk keeps at hand.
+    pub alerts_max: usize,
+    /// The desk, where somebody else wants to see it too; the service makes one where it needs it.
+    pub desk: Option<Arc<Desk>>,
     /// Where the input begins for a group that has read nothing yet.
     pub first: First,
     /// Who answers for going on although a range of the input is lost, and where that is written down; `None`

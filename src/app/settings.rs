@@ -25,6 +25,17 @@ use crate::lines::sweep::{Sweeper, TendedUntil};
 use crate::scoring::rules::{DEFAULT_RULES, RuleSet};
 use crate::stop::{Stop, exit};
 
+/// Outcomes come one by one, and lie on one partition.
+const BOOKS_CREW: Crew = Crew {
+    workers: 1,
+    workers_max: 1,
+    pace: Pace {
+        linger: Duration::from_millis(5),
+        offsets_interval: Duration::from_millis(100),
+        offsets_records: 1_000,
+    },
+};
+
 /// The cluster of the settings.
 pub fn cluster(settings: &Settings) -> Cluster {
     let properties = settings.kafka.properties.iter();
@@ -53,8 +64,8 @@ pub fn names(settings: &Settings) -> Names {
         card_history: settings.topics.card_history.clone(),
         alerts: settings.topics.alerts.clone(),
         audit: settings.topics.audit.clone(),
-        dead_letters: settings.topics.dead_letters.clone(),
         outcomes: settings.topics.outcomes.clone(),
+        dead_letters: settings.topics.dead_letters.clone(),
     }
 }
 
@@ -190,6 +201,9 @@ pub fn plan(settings: &Settings, keyring: Option<Keyring>) -> Result<Plan, Stopp
                 offsets_records: settings.score.commit_records as u64,
             },
         },
+        books_crew: BOOKS_CREW,
+        alerts_max: settings.books.alerts_max,
+        desk: None,
         first: match settings.input.start {
             None => First::Unsaid,
             Some(Start::Earliest) => First::Earliest,

@@ -16,6 +16,8 @@ pub fn wanted(names: &Names, partitions: Option<i32>) -> Vec<Wanted> {
         want(Role::CardHistory, &names.card_history, partitions),
         want(Role::Alerts, &names.alerts, partitions),
         want(Role::Audit, &names.audit, Some(1)),
+        // In one partition they have one order, and one worker at a time writes revisions.
+        want(Role::Outcomes, &names.outcomes, Some(1)),
         want(Role::DeadLetters, &names.dead_letters, None),
     ]
 }
@@ -50,7 +52,8 @@ pub(super) fn check_at_start(plan: &Plan, probe: &Probe) -> Result<(), Stopped> 
         // Where cards are recognised it says which, where histories are kept it says for how long.
         Role::Exposures => true,
         Role::CardHistory => plan.score || plan.books,
-        Role::Alerts => plan.score,
+        Role::Alerts => plan.score || plan.books,
+        Role::Outcomes => plan.books,
         Role::Sightings | Role::Audit | Role::DeadLetters => true,
     });
     let needed: Vec<Wanted> = needed.collect();

@@ -7,13 +7,17 @@ use super::Common;
 use super::plan::Crew;
 use super::topics::sightings_partitions;
 use crate::codec::dead::DeadReason;
+use crate::codec::dead_letter::Payload;
 use crate::domain::alert::Severity;
+use crate::domain::outcome::Verdict;
 use crate::exposure::derived::Digester;
 use crate::exposure::fingerprint::{Fingerprinter, Keyring};
 use crate::kafka::consumer::GroupConsumer;
 use crate::kafka::group::Group;
 use crate::kafka::producer::TransactionalProducer;
 use crate::lines::dead::Undertaker;
+use crate::lines::decisions::{Decisions, DecisionsState};
+use crate::lines::desk::Desk;
 use crate::lines::lookout::{Standings, Watched};
 use crate::lines::pulse::Pulse;
 use crate::lines::pump::{Line, Parts, Pump};
@@ -22,7 +26,7 @@ use crate::lines::restore::Restorer;
 use crate::lines::score::{Score, ScoreState, ScoreTopics, SharedJudge, Tender};
 use crate::lines::sight::{Sight, SightState};
 use crate::lines::start::{First, Starts, Stopped, pin};
-use crate::metrics::{LoopMetrics, ScoreMetrics, SightMetrics};
+use crate::metrics::{BooksMetrics, LoopMetrics, ScoreMetrics, SightMetrics};
 use crate::scoring::signals::Signal;
 use crate::stop::exit;
 use crate::watch::Watch;
@@ -36,6 +40,7 @@ pub(super) fn sweep_slots(common: &Common) -> Result<(), Stopped> {
     let lines = [
         ("sight", common.plan.sight, common.plan.sight_crew),
         ("score", common.plan.score, common.plan.score_crew),
+        ("books", common.plan.books, common.plan.books_crew),
     ];
     for (line, runs, crew) in lines {
         if runs {
@@ -155,6 +160,39 @@ pub(super) fn score(
         fixed_partitions: Some(partitions),
     };
     Ok((pumps, watched))
+}
+
+pub(super) fn decisions(common: &Common, desk: &Arc<Desk>) -> Result<(Pumps<Decisions>, Watched), Stopped> {
+    let plan = &common.plan;
+    let loop_metrics = loop_metrics(common, Decisions::NAME);
+    let verdicts = Verdict::ALL.map(Verdict::as_str);
+    let metrics = BooksMetrics::new(&common.registry, &verdicts).map_err(|error| fault(&error))?;
+    let standings = Standings::default();
+    let name = "books-0".to_owned();
+    let line = Decisions {
+        topic: plan.topics.outcomes.clone(),
+        alerts: plan.topics.alerts.clone(),
+        desk: Arc::clone(desk),
+        cluster: plan.cluster.clone(),
+        // Of what others write nothing is kept, and however much of it is wrong, the line goes on.
+        undertaker: Undertaker::new(
+            plan.topics.dead_letters.clone(),
+            Payload::Omit,
+            None,
+            f64::INFINITY,
+            loop_metrics.clone(),
+        ),
+        loop_metrics: loop_metrics.clone(),
+        metrics,
+        pulse: Pulse::new(&name, &common.health, loop_metrics.clone(), Arc::clone(&common.clock)),
+        clock: Arc::clone(&common.clock),
+        state: DecisionsState::default(),
+    };
+    let topic = &plan.topics.outcomes;
+    let parts = parts::<Decisions>(common, topic, First::Earliest, plan.books_crew, 0, &standings)?;
+    let watched =
+        Watched { topic: topic.clone(), standings, metrics: loop_metrics, fixed_partitions: Some(1) };
+    Ok((vec![(name, Pump::new(line, parts))], watched))
 }
 
 fn loop_metrics(common: &Common, line: &'static str) -> LoopMetrics {

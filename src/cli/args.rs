@@ -1,5 +1,6 @@
 //! The words of the command line. What they do is in the files beside this one.
 
+mod alerts;
 mod card;
 mod incident;
 mod key;
@@ -12,6 +13,9 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+pub use alerts::{
+    AlertsCommand, FilterArgs, FollowArgs, ListAlertsArgs, Moment, OutcomeArgs, ShowAlertArgs, VerdictArg,
+};
 pub use card::{CardArgs, CardCommand, CardInput, ForgetArgs, SweepArgs};
 pub use incident::{
     ChangeArgs, CloseArgs, DetailArgs, HoldArgs, IncidentCommand, ListIncidentsArgs, OpenArgs, ReviseArgs,
@@ -103,6 +107,11 @@ pub enum Command {
     Card(CardCommand),
     /// Remove what is due: records of cards withdrawn long ago and of watches that are over.
     Sweep(SweepArgs),
+    /// List, show and follow alerts.
+    #[command(subcommand)]
+    Alerts(AlertsCommand),
+    /// Write down what an alert turned out to be.
+    Outcome(OutcomeArgs),
     /// Judge labelled history: precision, recall, false alarms per catch.
     Backtest(BacktestArgs),
     /// Make a world of cards, merchants, thieves and a breach, with the truth about it.

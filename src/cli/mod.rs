@@ -6,6 +6,7 @@ mod lists;
 mod output;
 mod signals;
 
+mod alerts;
 mod audit;
 mod backtest;
 mod card;
@@ -15,6 +16,7 @@ mod demo;
 mod fingerprint;
 mod incident;
 mod key;
+mod outcome;
 mod run;
 mod simulate;
 mod skip;
@@ -69,6 +71,8 @@ fn dispatch(args: Args, output: &Output) -> Result<(), Stopped> {
         Command::Incident(command) => incident::run(&args, command, output),
         Command::Card(command) => card::run(&args, command, output),
         Command::Sweep(command) => sweep::run(&args, command, output),
+        Command::Alerts(command) => alerts::run(&args, command, output),
+        Command::Outcome(outcome) => outcome::run(&args, outcome, output),
         Command::Topics(topics) => topics::run(&args, topics, output),
         Command::Audit(command) => audit::run(&args, command, output),
         Command::SkipTo(skip) => skip::run(&args, skip, output),

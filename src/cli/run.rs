@@ -10,15 +10,17 @@ use super::args::{Args, RunArgs};
 use super::signals::{Signal, Signals};
 use super::{keyring, settings};
 use crate::app::audit::audit;
-use crate::app::{Service, settings as build, tokens};
+use crate::app::{Plan, Service, desk, settings as build, tokens};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Line, Settings};
 use crate::domain::audit::{Act, Via};
 use crate::health::Health;
+use crate::http::alerts::{self, SharedDesk};
 use crate::http::auth::Tokens;
 use crate::http::{Api, Server, Site};
 use crate::judge::Judge;
 use crate::lines::audit::{Audit, Deed};
+use crate::lines::desk::{OpenDesk, Writer};
 use crate::lines::start::Stopped;
 use crate::stop::{Reason, Stop, exit};
 use crate::telemetry;
@@ -47,7 +49,12 @@ pub(super) fn run(args: &Args, run: &RunArgs) -> Result<(), Stopped> {
     let http_stop = Stop::new();
     let http_tokens = tokens::load(&settings.http_tokens)
         .map_err(|faults| Stopped::new(exit::CONFIG, faults.join("\n")))?;
-    let api = settings.http.api.then(|| Api::new(http_tokens.clone()));
+    let api = match settings.http.api {
+        true => {
+            Some(Api::new(http_tokens.clone()).with(alerts::routes(open_desk(&mut plan, &audit, &clock)?)))
+        }
+        false => None,
+    };
     let site = Site { registry: registry.clone(), health: health.clone(), api };
     let server = match settings.http.listen {
         Some(address) => Some(serve(address, site, &http_stop)?),
@@ -85,6 +92,17 @@ pub(super) fn run(args: &Args, run: &RunArgs) -> Result<(), Stopped> {
         }
         _ => Ok(()),
     }
+}
+
+/// The desk that requests are served from, where the plan runs `books`.
+fn open_desk(plan: &mut Plan, audit: &Audit, clock: &Arc<dyn Clock>) -> Result<SharedDesk, Stopped> {
+    if !plan.books {
+        return Ok(None);
+    }
+    let desk = desk(plan, clock)?;
+    plan.desk = Some(Arc::clone(&desk));
+    let writer = Writer::new(&plan.cluster, &plan.topics.outcomes, Arc::clone(clock))?;
+    Ok(Some(Arc::new(OpenDesk { desk, writer, audit: audit.clone() })))
 }
 
 /// Logs, panics and what the process may leave behind.

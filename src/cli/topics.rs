@@ -169,6 +169,7 @@ fn role(role: Role) -> &'static str {
         Role::CardHistory => "histories",
         Role::Alerts => "alerts",
         Role::Audit => "who did what",
+        Role::Outcomes => "outcomes",
         Role::DeadLetters => "dead letters",
     }
 }

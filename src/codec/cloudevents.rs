@@ -25,15 +25,17 @@ pub fn of_sighting(sighting: &Sighting, traceparent: Option<&str>) -> Headers {
     event.headers(traceparent)
 }
 
-/// The headers of an alert. The event's id is the alert's; a later revision is an event of its own.
+/// The headers of an alert. The event's id is the alert's; a later revision is an event of its own, and happened when
+/// somebody decided.
 pub fn of_alert(alert: &Alert, traceparent: Option<&str>) -> Headers {
     let subject = alert.card.fingerprint.to_string();
     let id = if alert.revision <= 1 { alert.id.clone() } else { format!("{}.{}", alert.id, alert.revision) };
+    let decided = alert.outcome.as_ref().filter(|_| alert.revision > 1);
     let event = Event {
         id,
-        source: "/cardwatch/score",
+        source: if decided.is_some() { "/cardwatch/books" } else { "/cardwatch/score" },
         kind: &alert.schema,
-        time: alert.raised_at,
+        time: decided.map_or(alert.raised_at, |decision| decision.at),
         subject: Some(&subject),
     };
     event.headers(traceparent)

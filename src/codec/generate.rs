@@ -11,6 +11,7 @@ use crate::domain::alert::*;
 use crate::domain::card::{CardKind, Fingerprint, KeyId};
 use crate::domain::incident::{Element, ExposedIn, References};
 use crate::domain::money::{Currency, Money};
+use crate::domain::outcome::{About, By, Decision, Outcome, Subject, Verdict, Via};
 use crate::domain::position::Position;
 use crate::domain::sighting::*;
 use crate::domain::time::Timestamp;
@@ -176,38 +177,61 @@ fn reason() -> impl Strategy<Value = Reason> {
         .prop_map(|(rule, score, text, facts): (_, _, _, BTreeMap<_, _>)| Reason { rule, score, text, facts })
 }
 
+pub(super) fn decision() -> impl Strategy<Value = Decision> {
+    let note = option::of("[ -/A-Za-zé日\"\\\\]{0,30}[a-z]".prop_map(|text| text.parse().unwrap()));
+    let via = select(vec![Via::Api, Via::Command, Via::Topic]);
+    let name = || option::of("[a-z@]{1,12}");
+    let by = (name(), name(), via).prop_map(|(name, claimed, via)| By { name, claimed, via });
+    (select(Verdict::ALL.to_vec()), note, by, time()).prop_map(|(verdict, note, by, at)| Decision {
+        verdict,
+        note,
+        by,
+        at,
+    })
+}
+
+pub(super) fn outcome() -> impl Strategy<Value = Outcome> {
+    let subject = (any::<u8>(), position(), "[ -~é]{1,60}").prop_map(|(kind, position, id)| match kind % 3 {
+        0 => Subject::Alert(position.derived_id("alr")),
+        1 => Subject::Sighting(position.derived_id("sgt")),
+        _ => Subject::Transaction(id),
+    });
+    (subject, decision(), option::of(alert().prop_map(|alert| About::of(&alert))))
+        .prop_map(|(subject, decision, about)| Outcome { subject, decision, about })
+}
+
 pub(super) fn alert() -> impl Strategy<Value = Alert> {
     let state = select(vec![State::Open, State::Escalated, State::Withdrawn, State::Closed]);
     let kind = select(vec![AlertKind::Live, AlertKind::Late, AlertKind::LookBack, AlertKind::Test]);
     let severity = select(vec![Severity::Low, Severity::Medium, Severity::High]);
     let head = (1u32.., state, kind, severity, any::<u32>(), vec(reason(), 0..4), time());
     let past = (any::<u64>(), option::of(time())).prop_map(|(uses, since)| Past { uses, since });
-    (head, sighting(), past, 0..i64::MAX, "[0-9a-f]{16}").prop_map(
-        |(head, sighting, history, took, rules)| {
-            let (revision, state, kind, severity, score, reasons, raised_at) = head;
-            Alert {
-                schema: ALERT_SCHEMA.to_owned(),
-                id: sighting.source.derived_id("alr"),
-                revision,
-                state,
-                kind,
-                raised_at,
-                severity,
-                score,
-                reasons,
-                card: sighting.card,
-                history,
-                incidents: sighting.incidents,
-                transaction: sighting.transaction,
-                covers: vec![sighting.id],
-                timing: Timing { transaction_to_alert_ms: took },
-                source: sighting.source,
-                judged_by: JudgedBy {
-                    exposures: sighting.judged_by.exposures,
-                    rules,
-                    version: sighting.judged_by.version,
-                },
-            }
-        },
-    )
+    let judged = (0..i64::MAX, "[0-9a-f]{16}", option::of(decision()));
+    (head, sighting(), past, judged).prop_map(|(head, sighting, history, (took, rules, outcome))| {
+        let (revision, state, kind, severity, score, reasons, raised_at) = head;
+        Alert {
+            schema: ALERT_SCHEMA.to_owned(),
+            id: sighting.source.derived_id("alr"),
+            revision,
+            state,
+            kind,
+            raised_at,
+            severity,
+            score,
+            reasons,
+            card: sighting.card,
+            history,
+            incidents: sighting.incidents,
+            transaction: sighting.transaction,
+            covers: vec![sighting.id],
+            timing: Timing { transaction_to_alert_ms: took },
+            source: sighting.source,
+            judged_by: JudgedBy {
+                exposures: sighting.judged_by.exposures,
+                rules,
+                version: sighting.judged_by.version,
+            },
+            outcome,
+        }
+    })
 }

@@ -22,6 +22,7 @@ pub mod suggest;
 
 pub mod cloudevents;
 pub mod dead_letter;
+pub mod outcome;
 pub mod seal;
 pub mod wire;
 

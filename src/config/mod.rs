@@ -28,8 +28,8 @@ pub use mapping::{MappingSettings, ReferencePointers};
 pub use problem::{Place, Problem, Problems};
 pub use reference::reference;
 pub use sections::{
-    Alerts, Audit, Card, DeadLetters, History, Http, Instance, Keys, Line, Lines, Log, LogFormat, LogLevel,
-    Payload, Refresh, Retention, Score, Sight, Start, Topics,
+    Alerts, Audit, Books, Card, DeadLetters, History, Http, Instance, Keys, Line, Lines, Log, LogFormat,
+    LogLevel, Payload, Refresh, Retention, Score, Sight, Start, Topics,
 };
 pub use tokens::{HttpTokens, TOKEN_NAME_BYTES_MAX, TokenSettings};
 
@@ -65,6 +65,8 @@ pub struct Settings {
     pub sight: Sight,
     /// Judging sightings.
     pub score: Score,
+    /// Taking in what people decide.
+    pub books: Books,
     /// Keeping the list in memory.
     pub refresh: Refresh,
     /// What is remembered of a card.
@@ -165,6 +167,7 @@ impl Settings {
         let lines = Lines::read(reader);
         let sight = Sight::read(reader);
         let score = Score::read(reader);
+        let books = Books::read(reader);
         let refresh = Refresh::read(reader);
         let history = History::read(reader);
         let retention = Retention::read(reader);
@@ -188,6 +191,7 @@ impl Settings {
             lines: lines?,
             sight: sight?,
             score: score?,
+            books: books?,
             refresh: refresh?,
             history: history?,
             retention: retention?,

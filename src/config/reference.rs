@@ -7,7 +7,7 @@ use super::keys::{KeyCommands, KeyFiles};
 use super::mapping::{MappingSettings, ReferencePointers};
 use super::section::{KeyDescription, Section, SectionDescription};
 use super::sections::{
-    Alerts, Audit, Brokers, Card, DeadLetters, History, Http, InputTopic, Instance, Keys, Lines, Log,
+    Alerts, Audit, Books, Brokers, Card, DeadLetters, History, Http, InputTopic, Instance, Keys, Lines, Log,
     Refresh, Retention, Score, Sight, Topics,
 };
 use super::tokens::HttpTokens;
@@ -42,6 +42,7 @@ pub(super) fn sections() -> Vec<SectionDescription> {
         Lines::describe(),
         Sight::describe(),
         Score::describe(),
+        Books::describe(),
         Refresh::describe(),
         History::describe(),
         Retention::describe(),

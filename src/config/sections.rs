@@ -33,7 +33,7 @@ pub enum Line {
     Sight,
     /// Judges sightings.
     Score,
-    /// Keeps the books of incidents, for metrics.
+    /// Makes revisions of alerts of what people decide, shows the alerts and keeps the books of incidents.
     Books,
 }
 
@@ -108,7 +108,7 @@ section! {
         card_history: String = r#""""# example r#""cardwatch.card-history""#, derived(topic());
         /// Sightings that scored, with their reasons.
         alerts: String = r#""""# example r#""cardwatch.alerts""#, derived(topic());
-        /// What people decided about alerts: compacted.
+        /// What people decided about alerts: compacted, one partition.
         outcomes: String = r#""""# example r#""cardwatch.outcomes""#, derived(topic());
         /// Who did what: one partition, kept for 400 days.
         audit: String = r#""""# example r#""cardwatch.audit""#, derived(topic());
@@ -197,9 +197,9 @@ section! {
 section! {
     /// What this process does.
     pub struct Lines = "lines" {
-        /// The lines to run: "sight" recognises exposed cards, "score" judges sightings, "books" keeps the
-        /// books of incidents for metrics, with every listed card in its memory: one process of several is
-        /// enough.
+        /// The lines to run: "sight" recognises exposed cards, "score" judges sightings, "books" takes in what
+        /// people decide about alerts, serves the alerts and keeps the books of incidents, with every listed
+        /// card in its memory: one process of several is enough.
         enabled: Vec<Line> = r#"["sight", "score", "books"]"#,
             choices(&[("sight", Line::Sight), ("score", Line::Score), ("books", Line::Books)]);
     }
@@ -239,6 +239,15 @@ section! {
         linger: Duration = r#""0ms""#, duration("0ms", "1s");
         /// How long restoring a partition's histories may make no progress before the line fails.
         restore_timeout: Duration = r#""180s""#, duration("10s", "1h");
+    }
+}
+
+section! {
+    /// Taking in what people decide, and showing the alerts.
+    pub struct Books = "books" {
+        /// The most alerts that are kept at hand, some 300 bytes each; the oldest are left out. An outcome of one
+        /// that was left out changes nothing.
+        alerts_max: usize = "200000", whole(1_000..=10_000_000, "alerts");
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::incident::ExposedIn;
+use super::outcome::Decision;
 use super::position::Position;
 use super::sighting::SeenCard;
 use super::time::Timestamp;
@@ -50,10 +51,13 @@ pub struct Alert {
     pub source: Position,
     /// What judged it.
     pub judged_by: JudgedBy,
+    /// What somebody decided; absent while nobody has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Decision>,
 }
 
 /// Where an alert stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Waiting for somebody.
@@ -64,6 +68,28 @@ pub enum State {
     Withdrawn,
     /// Decided.
     Closed,
+}
+
+impl State {
+    /// Every word.
+    pub const WORDS: [&'static str; 4] = ["open", "escalated", "withdrawn", "closed"];
+
+    /// The word of this state.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Open => "open",
+            State::Escalated => "escalated",
+            State::Withdrawn => "withdrawn",
+            State::Closed => "closed",
+        }
+    }
+
+    /// The state of a word, if it is one.
+    pub fn from_word(word: &str) -> Option<State> {
+        [State::Open, State::Escalated, State::Withdrawn, State::Closed]
+            .into_iter()
+            .find(|state| state.as_str() == word)
+    }
 }
 
 /// How an alert came about.
@@ -103,6 +129,11 @@ impl Severity {
             Severity::Medium => "medium",
             Severity::High => "high",
         }
+    }
+
+    /// The severity of a word, if it is one.
+    pub fn from_word(word: &str) -> Option<Severity> {
+        [Severity::Low, Severity::Medium, Severity::High].into_iter().find(|one| one.as_str() == word)
     }
 }
 

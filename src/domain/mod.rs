@@ -1,4 +1,5 @@
-//! The words everyone says: card, money, time, transaction, incident, position, sighting, alert, audit record.
+//! The words everyone says: card, money, time, transaction, incident, position, sighting, alert, outcome,
+//! audit record.
 //!
 //! Nothing here does I/O or reads a clock. Types that leave the process derive `serde` and *are* the
 //! contract of their JSON form; [`card::CardNumber`] deliberately cannot be serialised or printed.
@@ -17,4 +18,6 @@ pub mod position;
 pub mod transaction;
 
 pub mod alert;
+pub mod desk;
+pub mod outcome;
 pub mod sighting;

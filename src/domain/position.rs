@@ -32,14 +32,37 @@ impl Position {
         hash.update(self.partition.to_be_bytes());
         hash.update(self.offset.to_be_bytes());
         hash.update(self.timestamp.millis().to_be_bytes());
-        let digest = hash.finalize();
-        let mut id = String::with_capacity(prefix.len() + 27);
-        id.push_str(prefix);
-        id.push('_');
-        data_encoding::BASE32_NOPAD.encode_append(&digest[..16], &mut id);
-        id.make_ascii_lowercase();
-        id
+        let digest: [u8; 32] = hash.finalize().into();
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        id_of_bytes(prefix, &bytes)
     }
+}
+
+/// Whether `text` is an id that [`Position::derived_id`] can have made with this prefix.
+pub fn is_derived_id(text: &str, prefix: &str) -> bool {
+    derived_bytes(text, prefix).is_some()
+}
+
+/// The 128 bits behind an id of [`Position::derived_id`] with this prefix. What is derived from one record has the
+/// same bits whatever its prefix: a sighting and its alert find each other by them.
+pub fn derived_bytes(text: &str, prefix: &str) -> Option<[u8; 16]> {
+    let digits = text.strip_prefix(prefix)?.strip_prefix('_')?;
+    if digits.len() != 26 || digits.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return None;
+    }
+    let bytes = data_encoding::BASE32_NOPAD.decode(digits.to_ascii_uppercase().as_bytes()).ok()?;
+    bytes.try_into().ok()
+}
+
+/// The id with these bits and this prefix: the inverse of [`derived_bytes`].
+pub fn id_of_bytes(prefix: &str, bytes: &[u8; 16]) -> String {
+    let mut id = String::with_capacity(prefix.len() + 27);
+    id.push_str(prefix);
+    id.push('_');
+    data_encoding::BASE32_NOPAD.encode_append(bytes, &mut id);
+    id.make_ascii_lowercase();
+    id
 }
 
 /// A record as the core sees it: bytes and their place, borrowed from the client's buffer.
@@ -102,5 +125,17 @@ mod tests {
         ] {
             assert_ne!(other.derived_id("alr"), id);
         }
+    }
+
+    #[test]
+    fn a_sighting_and_its_alert_share_their_bits() {
+        let place = Position { topic: "t".to_owned(), partition: 3, offset: 7, timestamp: Timestamp(9) };
+        let bits = derived_bytes(&place.derived_id("alr"), "alr").unwrap();
+        assert_eq!(derived_bytes(&place.derived_id("sgt"), "sgt"), Some(bits));
+        assert_eq!(id_of_bytes("sgt", &bits), place.derived_id("sgt"));
+        for wrong in ["", "alr_", "alr_aaaaaaaaaaaaaaaaaaaaaaaaa1", "alr_AAAAAAAAAAAAAAAAAAAAAAAAAA"] {
+            assert_eq!(derived_bytes(wrong, "alr"), None, "{wrong}");
+        }
+        assert_eq!(derived_bytes(&place.derived_id("sgt"), "alr"), None);
     }
 }

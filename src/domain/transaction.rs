@@ -71,7 +71,7 @@ impl Merchant {
 }
 
 /// Two flat JSON fields for one [`Money`]: `amount` (minor units, decimal text) and `currency`.
-mod amount {
+pub(super) mod amount {
     super::flat_money!("amount", "currency");
 }
 
@@ -94,7 +94,7 @@ macro_rules! flat_money {
             currency: Option<Currency>,
         }
 
-        pub(super) fn serialize<S: Serializer>(
+        pub(in crate::domain) fn serialize<S: Serializer>(
             money: &Option<Money>,
             serializer: S,
         ) -> Result<S::Ok, S::Error> {
@@ -105,7 +105,7 @@ macro_rules! flat_money {
             .serialize(serializer)
         }
 
-        pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        pub(in crate::domain) fn deserialize<'de, D: Deserializer<'de>>(
             deserializer: D,
         ) -> Result<Option<Money>, D::Error> {
             let flat = Flat::deserialize(deserializer)?;

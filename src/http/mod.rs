@@ -18,10 +18,14 @@ use crate::stop::Stop;
 use auth::{Gate, Tokens};
 use problem::Problem;
 
+pub mod alerts;
 pub mod auth;
 pub mod problem;
 
 mod open;
+mod openapi;
+mod outcomes;
+mod parameters;
 mod whoami;
 
 /// How often the server looks whether it should stop.
@@ -37,9 +41,9 @@ pub struct Api {
 }
 
 impl Api {
-    /// `/v1/whoami` for the owners of these tokens.
+    /// `/v1/whoami` and the description of the whole for the owners of these tokens.
     pub fn new(tokens: Tokens) -> Api {
-        Api { tokens, routes: whoami::routes() }
+        Api { tokens, routes: whoami::routes().merge(openapi::routes()) }
     }
 
     /// And these routes.

@@ -1,4 +1,5 @@
 mod auth;
+mod desk;
 
 use super::*;
 use crate::clock::{Clock, ManualClock};

@@ -7,6 +7,7 @@
 //! demonstration and the simulator.
 
 pub mod client;
+pub mod fetch;
 pub mod native;
 
 pub mod consumer;

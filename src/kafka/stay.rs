@@ -49,7 +49,7 @@ pub fn of(role: Role, found: &Found, written_every: Duration) -> Option<Stay> {
     let total = match role {
         // The audit log names no card.
         Role::Input | Role::Audit => return None,
-        Role::Exposures | Role::CardHistory => {
+        Role::Exposures | Role::CardHistory | Role::Outcomes => {
             let lag = ms("max.compaction.lag.ms")?;
             if lag == i64::MAX {
                 return Some(Stay::Endless);

@@ -35,6 +35,8 @@ pub enum Role {
     Alerts,
     /// Audit records: one partition, kept at least twelve months.
     Audit,
+    /// What people decided: compacted, one partition.
+    Outcomes,
     /// Records that could not be read.
     DeadLetters,
 }
@@ -56,7 +58,7 @@ impl Wanted {
         let mut settings = BTreeMap::new();
         match self.role {
             Role::Input => {}
-            Role::Exposures | Role::CardHistory => {
+            Role::Exposures | Role::CardHistory | Role::Outcomes => {
                 settings.insert("cleanup.policy", "compact".to_owned());
                 settings.insert("max.compaction.lag.ms", (DAY_MS).to_string());
                 settings.insert("segment.ms", (DAY_MS).to_string());
@@ -96,7 +98,7 @@ impl Wanted {
         let Some(settings) = &found.settings else { return faults };
         let policy = settings.get("cleanup.policy").map_or("", String::as_str);
         match self.role {
-            Role::Exposures | Role::CardHistory if policy != "compact" => {
+            Role::Exposures | Role::CardHistory | Role::Outcomes if policy != "compact" => {
                 faults.push(format!("cleanup.policy is {policy}, needs compact: old records would be lost"));
             }
             Role::Sightings | Role::Alerts | Role::Audit | Role::DeadLetters
@@ -286,6 +288,7 @@ mod tests {
                 "cleanup.policy is delete, needs compact: old records would be lost",
             ),
             (Role::Alerts, Some(8), found(8, &delete), ""),
+            (Role::Outcomes, Some(1), found(2, &compact), "has 2 partitions, needs 1"),
             (Role::Alerts, Some(8), found(8, &forever), ""),
             (
                 Role::Alerts,

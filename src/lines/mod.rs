@@ -1,13 +1,17 @@
-//! The lines join the core to the edges: refresh, sight, score.
+//! The lines join the core to the edges: refresh, sight, score, and what people decide.
 //!
 //! A transaction's way: [`sight`] recognises it under the set that [`refresh`] keeps current and writes a
-//! sighting; [`score`] judges the sighting with the card's history and writes alert and history. Both
-//! run on the same loop, [`pump`].
+//! sighting; [`score`] judges the sighting with the card's history and writes alert and history. What somebody
+//! decides about the alert, at the [`desk`] or elsewhere, [`decisions`] makes a revision of it. All three run on the same
+//! loop, [`pump`].
 
 pub mod refresh;
 pub mod sight;
 
 pub mod score;
+
+pub mod decisions;
+pub mod desk;
 
 pub mod pump;
 

@@ -236,7 +236,7 @@ fn colour(severity: Severity, text: &str) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod samples;
+pub(crate) mod samples;
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@
 pub mod plain;
 pub mod table;
 
+pub mod alert;
 pub mod books;
 pub mod coverage;
 pub mod demo;

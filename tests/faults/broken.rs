@@ -7,8 +7,8 @@ use crate::{PATIENCE, beside_others};
 const SESSION: &str = "session:3000";
 
 /// A deployment with two partitions everywhere, on which a scenario plays.
-struct Scene {
-    deployment: Deployment,
+pub(crate) struct Scene {
+    pub(crate) deployment: Deployment,
     faults: String,
     revisions: Vec<Revision>,
     inputs: Vec<Input>,
@@ -16,7 +16,7 @@ struct Scene {
 
 impl Scene {
     /// `None` where no broker can run. `broken` names the variant, or nothing for a sound build.
-    fn new(area: &str, broken: Option<&str>) -> Option<Scene> {
+    pub(crate) fn new(area: &str, broken: Option<&str>) -> Option<Scene> {
         let deployment = Deployment::new(shared_cluster()?.kafka(area), 2, 2);
         let broken = broken.map(|name| format!(";break:{name}")).unwrap_or_default();
         Some(Scene {
@@ -27,16 +27,16 @@ impl Scene {
         })
     }
 
-    fn import(&mut self, revision: Revision) {
+    pub(crate) fn import(&mut self, revision: Revision) {
         self.deployment.import(&revision);
         self.revisions.push(revision);
     }
 
-    fn send(&mut self, cards: impl IntoIterator<Item = usize>) {
+    pub(crate) fn send(&mut self, cards: impl IntoIterator<Item = usize>) {
         self.inputs.extend(self.deployment.send(cards));
     }
 
-    fn start(&self, id: &str, lines: &str, faults: &str) -> Program {
+    pub(crate) fn start(&self, id: &str, lines: &str, faults: &str) -> Program {
         self.deployment.process(id, lines, &format!("{};{faults}", self.faults)).start()
     }
 
@@ -44,13 +44,13 @@ impl Scene {
         await_true("sight is through", program, || self.deployment.sight_is_through());
     }
 
-    fn await_score(&self, program: &mut Program) {
+    pub(crate) fn await_score(&self, program: &mut Program) {
         self.await_sight(program);
         await_true("score is through", program, || self.deployment.score_is_through());
     }
 
     /// What is wrong, once everybody has gone.
-    fn judge(self) -> Vec<Violation> {
+    pub(crate) fn judge(self) -> Vec<Violation> {
         let naive = self.deployment.naive();
         let run = self.deployment.observe(self.inputs, &self.revisions);
         let mut found = violations(&run, &naive);
@@ -64,7 +64,7 @@ impl Scene {
 }
 
 #[track_caller]
-fn await_true(what: &str, program: &mut Program, mut done: impl FnMut() -> bool) {
+pub(crate) fn await_true(what: &str, program: &mut Program, mut done: impl FnMut() -> bool) {
     let reached = wait::poll(PATIENCE, || {
         let ended = program.poll_end();
         assert_eq!(ended, None, "{what}: ended before\n{}", program.transcript());
@@ -74,13 +74,13 @@ fn await_true(what: &str, program: &mut Program, mut done: impl FnMut() -> bool)
 }
 
 #[track_caller]
-fn drain(mut program: Program) {
+pub(crate) fn drain(mut program: Program) {
     let ended = program.terminate(PATIENCE);
     assert_eq!(ended, Ended::Code(0), "{}", program.transcript());
 }
 
 #[track_caller]
-fn assert_caught(rule: Rule, found: &[Violation]) {
+pub(crate) fn assert_caught(rule: Rule, found: &[Violation]) {
     let texts: Vec<String> = found.iter().map(ToString::to_string).collect();
     assert!(found.iter().any(|one| one.rule == rule), "{rule:?} was not found:\n{}", texts.join("\n"));
 }

@@ -10,6 +10,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+/// What people decide, and that each decision makes one revision.
+mod books;
+
 /// Broken builds, and that they are caught.
 mod broken;
 

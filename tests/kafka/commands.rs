@@ -32,7 +32,7 @@ fn topics_are_made_checked_and_missed() {
         .iter()
         .map(|row| row["state"].as_str().unwrap())
         .collect();
-    assert_eq!(states, ["as it must be"; 7]);
+    assert_eq!(states, ["as it must be"; 8]);
     deployment.ok(&["topics", "--create"]);
 
     // Wrong partition counts: histories lie by partition, and the list is one.

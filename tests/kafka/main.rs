@@ -18,6 +18,7 @@ mod audit;
 mod books;
 mod commands;
 mod dead_letters;
+mod desk;
 mod erasure;
 mod first_light;
 mod houses;

@@ -119,6 +119,8 @@ pub enum Rule {
     Checkpoint,
     /// An alert twice, or of no judged sighting.
     AlertUnfounded,
+    /// Revisions of an alert that are not numbered from 1 without a gap.
+    RevisionGap,
     /// Alerts that differ from those of the same stream judged in one piece.
     AlertsDiffer,
     /// Something that a reader saw during the run and that is not there afterwards, or differs.
@@ -174,6 +176,10 @@ pub fn compare_alerts(expected: &[Value], found: &[Value]) -> Vec<Violation> {
     let by_id = |alerts: &[Value]| -> BTreeMap<String, Vec<Value>> {
         let mut map: BTreeMap<String, Vec<Value>> = BTreeMap::new();
         for alert in alerts {
+            // Later revisions are what people decided, not what was judged.
+            if alert["revision"] != 1 {
+                continue;
+            }
             let mut alert = alert.clone();
             if let Some(object) = alert.as_object_mut() {
                 // The only fields that tell of the judging itself and not of what was judged.
@@ -477,6 +483,15 @@ fn alerts(run: &Run, judged: &[&Sighting<'_>], found: &mut Vec<Violation>) {
             seen.insert((id.clone(), value["revision"].as_u64().unwrap_or(0)), place.clone())
         {
             found.push(violation(Rule::AlertUnfounded, format!("{place}: {id} again, after {earlier}")));
+        }
+    }
+    let mut revisions: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    for (id, revision) in seen.keys() {
+        revisions.entry(id).or_default().push(*revision);
+    }
+    for (id, numbers) in revisions {
+        if !numbers.iter().copied().eq(1..=numbers.len() as u64) {
+            found.push(violation(Rule::RevisionGap, format!("{id} has the revisions {numbers:?}")));
         }
     }
 }

@@ -24,6 +24,7 @@ fn schemas() -> &'static BTreeMap<&'static str, Validator> {
     SCHEMAS.get_or_init(|| {
         let sources = [
             ("alerts", include_str!("../../config/schema/alert-1.json")),
+            ("outcomes", include_str!("../../config/schema/outcome-1.json")),
             ("sightings", include_str!("../../config/schema/sighting-1.json")),
         ];
         let compile = |source| {

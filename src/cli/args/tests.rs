@@ -33,6 +33,14 @@ fn wrong_usage_leaves_with_64_and_help_with_0() {
         ("incident revise shop --undo 0", 64),
         ("incident revise shop --undo 2 --name x", 64),
         ("incident revise shop --add - --withdraw - --elements colour", 64),
+        ("outcome fraud", 64),
+        ("outcome alr_x", 64),
+        ("outcome alr_x fraud --transaction t", 64),
+        ("outcome alr_x maybe", 64),
+        ("alerts list --since yesterday", 64),
+        ("alerts list --state done", 64),
+        ("alerts list --limit 0", 64),
+        ("alerts show", 64),
         ("backtest", 64),
         ("incident report", 64),
         ("--format md incident show shop", 64),
@@ -127,4 +135,18 @@ fn the_version_names_libraries_and_features() {
     let text = parsed("--version").unwrap_err().to_string();
     assert!(text.starts_with(&format!("cardwatch {}\n", env!("CARGO_PKG_VERSION"))), "{text}");
     assert!(text.contains("librdkafka 2.12.1") && text.contains("features: "), "{text}");
+}
+
+#[test]
+fn an_outcome_names_an_alert_or_a_transaction() {
+    let Command::Outcome(by_id) = parsed("outcome alr_x fraud --as Anna").unwrap().command else { panic!() };
+    assert_eq!((by_id.alert.as_deref(), by_id.verdict), (Some("alr_x"), VerdictArg::Fraud));
+    let Command::Outcome(by_transaction) = parsed("outcome --transaction t1 genuine").unwrap().command else {
+        panic!()
+    };
+    assert_eq!((by_transaction.alert, by_transaction.verdict), (None, VerdictArg::Genuine));
+    let words = "alerts list --since 24h --state open,closed --severity medium";
+    let Command::Alerts(AlertsCommand::List(list)) = parsed(words).unwrap().command else { panic!() };
+    let query = list.filter.query(crate::domain::time::Timestamp(86_400_001));
+    assert_eq!((query.since, query.states.len()), (Some(crate::domain::time::Timestamp(1)), 2));
 }

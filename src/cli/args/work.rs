@@ -217,10 +217,9 @@ fn position(text: &str) -> Result<Position, String> {
 }
 
 fn line(word: &str) -> Result<Line, String> {
-    Line::ALL
-        .into_iter()
-        .find(|line| line.as_str() == word)
-        .ok_or_else(|| "write one or more of \"sight\", \"score\", \"books\", separated by commas".to_owned())
+    Line::ALL.into_iter().find(|line| line.as_str() == word).ok_or_else(|| {
+        "write one or more of \"sight\", \"score\" and \"books\", separated by commas".to_owned()
+    })
 }
 
 fn token_name(text: &str) -> Result<String, String> {

@@ -9,12 +9,23 @@ use crate::kafka::producer::{Outcome, Progress};
 use crate::lines::start::Stopped;
 use crate::stop::exit;
 
+/// How long a record waits that has to.
+const LATER: Duration = Duration::from_millis(20);
+
 impl<L: Line> Pump<L> {
     pub(super) fn abort(&mut self, reason: &str) -> Result<(), Stopped> {
         match self.producer.abort(reason) {
             Outcome::Aborted { reason, .. } => self.aborted(&reason, true),
             outcome => Err(producer_stopped(outcome)),
         }
+    }
+
+    /// Commits what came before a record that must wait, and goes back to it.
+    pub(super) fn put_off(&mut self, reason: &str) -> Result<(), Stopped> {
+        tracing::debug!(line = L::NAME, reason, "a record has to wait");
+        self.commit_now()?;
+        self.stop.wait(LATER);
+        self.rewind()
     }
 
     /// Throws the open transaction away without reading again: the partitions are going.

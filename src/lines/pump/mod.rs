@@ -55,6 +55,8 @@ pub struct Pace {
 pub enum LineError {
     /// The transaction must be aborted and the record read again.
     Abort(String),
+    /// The record waits for something that is on its way: what came before it is committed, and it is read again.
+    Later(String),
     /// The line stops for good.
     Stop(Stopped),
 }
@@ -73,7 +75,7 @@ impl From<Stopped> for LineError {
 
 /// What is particular to one line.
 pub trait Line {
-    /// `sight` or `score`.
+    /// `sight`, `score` or `books`.
     const NAME: &'static str;
 
     /// A partition was taken up and is held back until [`Line::ready`]: begin what it waits for.
@@ -322,6 +324,7 @@ impl<L: Line> Pump<L> {
                 Err(stopped)
             }
             Some(LineError::Abort(reason)) => self.abort(&reason),
+            Some(LineError::Later(reason)) => self.put_off(&reason),
         }
     }
 
@@ -365,7 +368,7 @@ impl<L: Line> Pump<L> {
         match self.line.close_batch(&progress, &mut self.producer) {
             Ok(()) => {}
             Err(LineError::Stop(stopped)) => return Err(stopped),
-            Err(LineError::Abort(reason)) => return self.abort(&reason),
+            Err(LineError::Abort(reason) | LineError::Later(reason)) => return self.abort(&reason),
         }
         if fault::broken("merge-before-commit") {
             self.line.merge(Duration::ZERO);

@@ -42,7 +42,7 @@ fn source() -> Position {
 }
 
 /// A sighting with this id of the card with this fingerprint.
-pub(in super::super) fn sighting(id: &str, card: u8) -> Sighting {
+pub(crate) fn sighting(id: &str, card: u8) -> Sighting {
     Sighting {
         schema: SIGHTING_SCHEMA.to_owned(),
         id: id.to_owned(),
@@ -58,7 +58,7 @@ pub(in super::super) fn sighting(id: &str, card: u8) -> Sighting {
 }
 
 /// An alert with this id on the card with this fingerprint.
-pub(in super::super) fn alert(id: &str, card: u8) -> Alert {
+pub(crate) fn alert(id: &str, card: u8) -> Alert {
     let reason = |rule: &str, score, text: &str| Reason {
         rule: rule.to_owned(),
         score,
@@ -86,5 +86,6 @@ pub(in super::super) fn alert(id: &str, card: u8) -> Alert {
         timing: Timing { transaction_to_alert_ms: 5 },
         source: source(),
         judged_by: JudgedBy { exposures: 1, rules: "0".repeat(16), version: "0".to_owned() },
+        outcome: None,
     }
 }
