@@ -289,7 +289,7 @@ impl Keeper {
                 Ok(marks) if alerts.is_past(&marks) => {
                     if !self.desk.is_loaded() {
                         self.ready.ready();
-                        tracing::info!(alerts = self.desk.index().len(), "alerts read to their end");
+                        tracing::info!(alerts = self.desk.index().count(), "alerts read to their end");
                     }
                     self.desk.confirm(now);
                     if last_counted.is_none_or(|last| now - last >= COUNT_EVERY) {
@@ -318,7 +318,7 @@ impl Keeper {
         let (waiting, known, evicted) = {
             let mut index = self.desk.index_mut();
             index.expire(low);
-            (index.waiting(), index.len(), index.evicted())
+            (index.waiting(), index.count(), index.evicted())
         };
         let age_ms = waiting.oldest.map_or(0, |oldest| self.clock.now().millis() - oldest.millis());
         let open = waiting.open.iter().map(|(severity, count)| (severity.as_str(), *count));

@@ -88,7 +88,7 @@ struct Raised {
 /// What the open transaction makes of a card.
 enum Pending {
     /// It was judged; whether the names are new.
-    Judged { known: Known, names_are_new: bool },
+    Judged { known: Box<Known>, names_are_new: bool },
     /// It is forgotten; whether it has names to forget with it.
     Forgotten { has_names: bool },
 }
@@ -145,7 +145,7 @@ impl Score {
         let mut judgement = judge.judge(sighting, history, self.state.now);
         names_are_new |= names.learn(&sighting.card);
         let history = std::mem::take(&mut judgement.history);
-        let known = Known { history, written: self.state.now, names };
+        let known = Box::new(Known { history, written: self.state.now, names });
         self.state.pending.insert((partition, card), Pending::Judged { known, names_are_new });
         self.tender.judged(partition, card);
         Ok(judgement)
@@ -232,7 +232,7 @@ impl Score {
             let cards = self.state.committed.entry(partition).or_default();
             match pending {
                 Pending::Judged { known, .. } => {
-                    if cards.insert(card, known).is_none() {
+                    if cards.insert(card, *known).is_none() {
                         self.metrics.histories.inc();
                     }
                 }

@@ -11,6 +11,9 @@ use crate::{PATIENCE, beside_others};
 /// What runs in these scenes.
 const LINES: &str = "sight,score,books";
 
+/// The alert's revisions, by number and verdict, and what is wrong with the run.
+type Outcome = (Vec<(u64, Value)>, Vec<Violation>);
+
 /// Alerts, and a process that takes decisions about them.
 struct Desk {
     scene: Scene,
@@ -63,13 +66,13 @@ impl Desk {
             .collect()
     }
 
-    fn judge(self) -> (Vec<(u64, Value)>, Vec<Violation>) {
+    fn judge(self) -> Outcome {
         (self.stable(), self.scene.judge())
     }
 }
 
 /// A revision is committed behind a foreign transaction that stays open, and then the process starts anew.
-fn started_behind_an_open_transaction(broken: Option<&str>) -> Option<(Vec<(u64, Value)>, Vec<Violation>)> {
+fn started_behind_an_open_transaction(broken: Option<&str>) -> Option<Outcome> {
     let (mut desk, mut program) = Desk::new("books-restart", broken)?;
     let kafka = desk.scene.deployment.kafka.clone();
     desk.decide("fraud");
@@ -107,7 +110,7 @@ fn alerts_not_awaited_are_caught() {
 }
 
 /// The same decision again and again, with the process killed in the middle of one and its transactions aborted.
-fn decided_again_and_again(broken: Option<&str>) -> Option<(Vec<(u64, Value)>, Vec<Violation>)> {
+fn decided_again_and_again(broken: Option<&str>) -> Option<Outcome> {
     let (mut desk, mut program) = Desk::new("books-again", broken)?;
     desk.decide("fraud");
     desk.await_books(&mut program);

@@ -122,7 +122,7 @@ impl Index {
     }
 
     /// How many alerts are known.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.entries.len()
     }
 

@@ -41,7 +41,7 @@ proptest! {
                 *known = (*revision, offset);
             }
         }
-        prop_assert_eq!(index.len(), newest.len());
+        prop_assert_eq!(index.count(), newest.len());
         for (number, (revision, offset)) in newest {
             prop_assert_eq!(index.summary(key(number)).unwrap().revision, revision);
             let places = index.places(key(number)).unwrap();
@@ -129,6 +129,6 @@ fn what_has_expired_is_forgotten_and_a_full_desk_leaves_out_the_oldest() {
     assert_eq!(index.places(key(1)), Some(Places { partition: 1, newest: 20, earlier: Vec::new() }));
 
     (10..40).for_each(|number| index.apply(&alert(number), 0, i64::from(number)));
-    assert!(index.len() <= 16 && index.evicted() > 0);
-    assert_eq!(index.evicted() as usize, 35 - index.len());
+    assert!(index.count() <= 16 && index.evicted() > 0);
+    assert_eq!(index.evicted() as usize, 35 - index.count());
 }
