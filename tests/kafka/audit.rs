@@ -116,11 +116,11 @@ fn what_cannot_be_written_down_is_not_done() {
     deployment.ok(&["topics", "--create"]);
     ok(deployment.open("shop", &["--list", &list]).env("CARDWATCH_AUDIT__FILE", ""));
     assert_eq!(told(&deployment.trail()), ["import incident/shop done"]);
-    // And a change that fails says so, where its intent is.
+    // And a change that fails says so, where its intent is: behind the sample that is looked at before anything.
     fails(deployment.open("shop", &["--list", &list]), 65, &["is there already"]);
     assert_eq!(deployment.trail().len(), 1);
-    let bad = deployment.file("bad", lines(0..50) + &"no card\n".repeat(200));
-    fails(deployment.command(&["incident", "revise", "shop", "--replace", &bad]), 65, &["200 of 250"]);
+    let bad = deployment.file("bad", lines(0..1_200) + &"no card\n".repeat(1_800));
+    fails(deployment.command(&["incident", "revise", "shop", "--replace", &bad]), 65, &["1800 of 3000"]);
     let file = told(&deployment.audit_file());
     assert_eq!(file.last().map(String::as_str), Some("revision incident/shop failed"), "{file:?}");
     assert_eq!(told(&deployment.trail()).last().unwrap(), "revision incident/shop failed");
@@ -129,7 +129,7 @@ fn what_cannot_be_written_down_is_not_done() {
 #[test]
 fn keys_and_tokens_are_written_down_where_they_are_and_on_the_topic() {
     let Some(deployment) = Deployment::new("audit-keys") else { return };
-    deployment.ok(&["key", "new", "k2", "--as", "Anna"]);
+    deployment.ok(&["key", "new", "k2", "--primary", "--yes", "--as", "Anna"]);
     deployment.ok(&["key", "retire", "k1"]);
     fails(deployment.command(&["key", "retire", "k1"]), 78, &["retired already"]);
     let token = deployment.path("desk.token").display().to_string();
