@@ -32,12 +32,16 @@ fn transaction(number: usize, card: usize, kind: &str, outcome: &str, amount: &s
 /// What the desk writes when somebody has decided on an alert.
 fn outcome(topic: &str, alert: &Message, verdict: &str) -> Outgoing {
     let alert = alert.json();
+    let transaction = &alert["transaction"];
     let about = json!({
-        "fingerprint": alert["card"]["fingerprint"], "incidents": ["shop"],
-        "transaction_outcome": alert["transaction"]["outcome"],
-        "amount": alert["transaction"]["amount"], "currency": alert["transaction"]["currency"],
+        "fingerprint": alert["card"]["fingerprint"], "key": alert["card"]["key"], "incidents": ["shop"],
+        "raised_at": alert["raised_at"], "severity": alert["severity"], "score": alert["score"], "rules": ["dear"],
+        "transaction": transaction["id"], "transaction_at": transaction["at"],
+        "transaction_outcome": transaction["outcome"],
+        "amount": transaction["amount"], "currency": transaction["currency"],
     });
-    let record = json!({"schema": "cardwatch.outcome/1", "verdict": verdict, "about": about});
+    let record =
+        json!({"schema": "cardwatch.outcome/1", "alert": alert["id"], "verdict": verdict, "about": about});
     Outgoing::to(topic).key(alert["id"].as_str().unwrap()).value(record.to_string())
 }
 
@@ -137,6 +141,8 @@ fn the_books_stay_right_when_sightings_and_alerts_have_expired() {
         }])
     );
 
+    over_http(&deployment, &config);
+
     // Years later: nothing is left of sightings and alerts.
     for (name, partitions) in [("sightings", 2), ("alerts", 2)] {
         for partition in 0..partitions {
@@ -168,6 +174,43 @@ fn the_books_stay_right_when_sightings_and_alerts_have_expired() {
 fn told(deployment: &Deployment, incident: &str) -> Value {
     let shown = deployment.json(&["incident", "show", incident]);
     json!({"counts": column(&shown["books"], "count", "total"), "money": shown["money"]})
+}
+
+/// The running service answers what the commands print.
+fn over_http(deployment: &Deployment, config: &str) {
+    const TOKEN: &str = "read-0123456789abcdef0123456789abcdef";
+    let config = format!("{config}{}", deployment.token("eyes", "read", TOKEN));
+    let mut program = Program::with(&["run"]).config(&config).start();
+    program.await_http(&deployment.url("health/ready"), WITHIN, |status, _| status == 200);
+    let ask = |path: &str| deployment.ask(TOKEN, path, None);
+    let (_, listed) =
+        wait::until("the books", WITHIN, || Some(ask("v1/incidents")).filter(|asked| asked.0 == 200));
+    assert_eq!(listed, deployment.json(&["incident", "list"]));
+    assert_eq!(ask("v1/incidents?state=closed"), (200, json!({"incidents": []})));
+    assert_eq!(ask("v1/incidents?state=open").1, listed);
+    let mut shown = deployment.json(&["incident", "show", "shop"]);
+    shown.as_object_mut().unwrap().remove("keys").unwrap();
+    assert_eq!(ask("v1/incidents/shop"), (200, shown));
+    let timeless = |mut report: Value| {
+        let as_of = report["as_of"].take();
+        assert!(as_of.is_string(), "{report}");
+        report
+    };
+    let (status, report) = ask("v1/incidents/shop/report");
+    assert_eq!(status, 200, "{report}");
+    assert_eq!(timeless(report), timeless(deployment.json(&["incident", "report", "shop"])));
+    for path in ["v1/incidents/mall", "v1/incidents/mall/report"] {
+        let (status, problem) = ask(path);
+        assert_eq!((status, &problem["code"]), (404, &json!("no_such_incident")), "{path}");
+    }
+    // A revision shows soon.
+    let more = deployment.file("more", lines(6..7));
+    deployment.ok(&["incident", "revise", "shop", "--add", &more]);
+    wait::until("the revision", WITHIN, || {
+        (ask("v1/incidents").1["incidents"][0]["cards"] == 7).then_some(())
+    });
+    deployment.ok(&["incident", "revise", "shop", "--undo", "2"]);
+    assert_eq!(program.terminate(Duration::from_secs(5)), Ended::Code(0), "{}", program.transcript());
 }
 
 fn report(deployment: &Deployment) {
