@@ -1,6 +1,6 @@
 use crate::support::check::{Input, Rule, Violation, assert_none, compare_alerts, violations};
 use crate::support::program::{Ended, Program};
-use crate::support::{Deployment, Outgoing, Revision, shared_cluster, wait};
+use crate::support::{Deployment, Isolation, Outgoing, Revision, shared_cluster, wait};
 use crate::{PATIENCE, beside_others};
 
 /// Short, so that nobody waits ten seconds for a process that was killed.
@@ -254,8 +254,9 @@ fn used_before_the_revision_is_finished(broken: Option<&str>) -> Option<Vec<Viol
     let revision = Revision { added: (10..20).collect(), withdrawn: (0..3).collect() };
     let list = scene.deployment.list();
     let import = scene.deployment.take_over(&list).write(&revision);
-    // Behind the last mark there is only the one that ends its transaction.
-    let mark = scene.deployment.kafka.watermarks(&scene.deployment.exposures, 0).high - 2;
+    // Not from the watermark: what ends a transaction is written after its commit was answered.
+    let written = scene.deployment.kafka.read(&scene.deployment.exposures, Isolation::Committed);
+    let mark = written.iter().map(|record| record.offset).max().expect("the list was written");
     program.await_line(&format!("frontier={mark}"), PATIENCE);
     let early = scene.deployment.send((0..30).cycle().take(90));
     scene.await_sight(&mut program);
