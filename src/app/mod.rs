@@ -182,6 +182,7 @@ impl Service {
             group: plan.group("books"),
             topics: [&plan.topics.exposures, &plan.topics.card_history, &plan.topics.outcomes]
                 .map(String::clone),
+            made_up: Arc::clone(&plan.made_up),
             metrics,
             clock: Arc::clone(&common.clock),
             stop: common.stop.clone(),

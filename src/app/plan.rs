@@ -9,6 +9,7 @@ use crate::exposure::fingerprint::Keyring;
 use crate::judge::Judge;
 use crate::kafka::client::Cluster;
 use crate::lines::audit::Audit;
+use crate::lines::bookkeeper::MadeUp;
 use crate::lines::desk::Desk;
 use crate::lines::pump::Pace;
 use crate::lines::score::Forgetting;
@@ -88,6 +89,8 @@ pub struct Plan {
     pub alerts_max: usize,
     /// The desk, where somebody else wants to see it too; the service makes one where it needs it.
     pub desk: Option<Arc<Desk>>,
+    /// Where the books are kept as they were made up last, for whoever else wants to see them.
+    pub made_up: Arc<MadeUp>,
     /// Where the input begins for a group that has read nothing yet.
     pub first: First,
     /// Who answers for going on although a range of the input is lost, and where that is written down; `None`

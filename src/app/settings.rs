@@ -17,6 +17,7 @@ use crate::kafka::consumer::Lookup;
 use crate::kafka::probe::Probe;
 use crate::lines::access::Access;
 use crate::lines::audit::Audit;
+use crate::lines::books::BookTopics;
 use crate::lines::import::ListTopic;
 use crate::lines::pump::Pace;
 use crate::lines::score::Forgetting;
@@ -82,6 +83,20 @@ pub fn list_topic(settings: &Settings) -> Result<ListTopic, Stopped> {
         prefix: settings.instance.transactional_prefix.clone(),
         clock: Arc::new(SystemClock),
     })
+}
+
+/// Where the books of the settings are kept.
+pub fn book_topics(settings: &Settings) -> BookTopics {
+    let names = names(settings);
+    let group = |line: &str| format!("{}-{line}", settings.instance.group_prefix);
+    BookTopics {
+        card_history: names.card_history,
+        outcomes: names.outcomes,
+        input: names.input,
+        sightings: names.sightings,
+        sight_group: group("sight"),
+        score_group: group("score"),
+    }
 }
 
 /// Removes records of cards as the settings say, and writes it down in `audit`.
@@ -204,6 +219,7 @@ pub fn plan(settings: &Settings, keyring: Option<Keyring>) -> Result<Plan, Stopp
         books_crew: BOOKS_CREW,
         alerts_max: settings.books.alerts_max,
         desk: None,
+        made_up: Arc::default(),
         first: match settings.input.start {
             None => First::Unsaid,
             Some(Start::Earliest) => First::Earliest,

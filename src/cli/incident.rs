@@ -15,15 +15,15 @@ use super::args::{Args, ChangeArgs, IncidentCommand};
 use super::output::Output;
 use super::{guard, settings};
 use crate::app::audit;
-use crate::app::settings::{list_topic, names};
+use crate::app::settings::{book_topics, list_topic};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::domain::audit::Via;
 use crate::domain::incident::IncidentId;
 use crate::domain::time::Timestamp;
-use crate::exposure::record::{IncidentRecord, IncidentState, Mark};
+use crate::exposure::record::{IncidentRecord, Mark};
 use crate::lines::audit::Audit;
-use crate::lines::books::{BookReader, BookTopics};
+use crate::lines::books::BookReader;
 use crate::lines::import::{ImportError, Known, ListTopic, Until, settle};
 use crate::lines::start::Stopped;
 use crate::report::revision::RevisionSide;
@@ -68,19 +68,7 @@ impl<'a> Desk<'a> {
 
     /// Reads the books of the incidents on the list.
     fn books(&self) -> BookReader<'_> {
-        let names = names(self.settings);
-        let group = |line: &str| format!("{}-{line}", self.settings.instance.group_prefix);
-        BookReader {
-            list: &self.list,
-            topics: BookTopics {
-                card_history: names.card_history,
-                outcomes: names.outcomes,
-                input: names.input,
-                sightings: names.sightings,
-                sight_group: group("sight"),
-                score_group: group("score"),
-            },
-        }
+        BookReader { list: &self.list, topics: book_topics(self.settings) }
     }
 
     /// When, by whom and where a change is made.
@@ -188,13 +176,6 @@ fn no_such<'i>(id: &IncidentId, there: impl Iterator<Item = &'i IncidentId>) -> 
         there => format!("there are: {}", there.join(", ")),
     };
     Stopped::new(exit::DATA, format!("there is no incident {id}; {there}"))
-}
-
-fn state(incident: &IncidentRecord) -> &'static str {
-    match incident.state {
-        IncidentState::Open => "open",
-        IncidentState::Closed => "closed",
-    }
 }
 
 /// A change of the list that failed, as an end of the command.

@@ -1,7 +1,7 @@
 //! `cardwatch run`: the service, until a signal or a failure ends it.
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use prometheus::Registry;
@@ -9,7 +9,7 @@ use prometheus::Registry;
 use super::args::{Args, RunArgs};
 use super::signals::{Signal, Signals};
 use super::{keyring, settings};
-use crate::app::audit::audit;
+use crate::app::audit::{audit, trail};
 use crate::app::{Plan, Service, desk, settings as build, tokens};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Line, Settings};
@@ -17,9 +17,11 @@ use crate::domain::audit::{Act, Via};
 use crate::health::Health;
 use crate::http::alerts::{self, SharedDesk};
 use crate::http::auth::Tokens;
+use crate::http::incidents::{self, SharedBooks};
 use crate::http::{Api, Server, Site};
 use crate::judge::Judge;
 use crate::lines::audit::{Audit, Deed};
+use crate::lines::bookkeeper::OpenBooks;
 use crate::lines::desk::{OpenDesk, Writer};
 use crate::lines::start::Stopped;
 use crate::stop::{Reason, Stop, exit};
@@ -51,7 +53,9 @@ pub(super) fn run(args: &Args, run: &RunArgs) -> Result<(), Stopped> {
         .map_err(|faults| Stopped::new(exit::CONFIG, faults.join("\n")))?;
     let api = match settings.http.api {
         true => {
-            Some(Api::new(http_tokens.clone()).with(alerts::routes(open_desk(&mut plan, &audit, &clock)?)))
+            let desk = alerts::routes(open_desk(&mut plan, &audit, &clock)?);
+            let books = incidents::routes(open_books(&plan, &settings, &clock)?);
+            Some(Api::new(http_tokens.clone()).with(desk).with(books))
         }
         false => None,
     };
@@ -103,6 +107,20 @@ fn open_desk(plan: &mut Plan, audit: &Audit, clock: &Arc<dyn Clock>) -> Result<S
     plan.desk = Some(Arc::clone(&desk));
     let writer = Writer::new(&plan.cluster, &plan.topics.outcomes, Arc::clone(clock))?;
     Ok(Some(Arc::new(OpenDesk { desk, writer, audit: audit.clone() })))
+}
+
+/// The books that requests are served from, where the plan runs `books`.
+fn open_books(plan: &Plan, settings: &Settings, clock: &Arc<dyn Clock>) -> Result<SharedBooks, Stopped> {
+    if !plan.books {
+        return Ok(None);
+    }
+    Ok(Some(Arc::new(OpenBooks {
+        made_up: Arc::clone(&plan.made_up),
+        list: build::list_topic(settings)?,
+        topics: build::book_topics(settings),
+        trail: trail(settings, Arc::clone(clock))?,
+        turn: Mutex::new(()),
+    })))
 }
 
 /// Logs, panics and what the process may leave behind.

@@ -116,8 +116,7 @@ impl Summary {
 /// was declined, or moves no money or moves it back.
 pub fn cost(transaction: &Transaction) -> Option<Money> {
     let moves = !matches!(transaction.kind, Kind::AccountCheck | Kind::Refund | Kind::Reversal);
-    let money = transaction.billing.or(transaction.amount);
-    money.filter(|money| moves && transaction.outcome != Outcome::Declined && money.minor > 0)
+    transaction.money().filter(|money| moves && transaction.outcome != Outcome::Declined && money.minor > 0)
 }
 
 /// What is asked for. Every condition must hold; an empty one always does.

@@ -276,7 +276,7 @@ pub struct About {
     pub transaction_at: Option<Timestamp>,
     /// Whether it was approved or declined.
     pub transaction_outcome: super::vocabulary::Outcome,
-    /// What it would cost: in JSON `amount` in minor units as text, and `currency`.
+    /// What it would cost, as billed where that is known, so that it agrees with the books: in JSON `amount` in minor units as text, and `currency`.
     #[serde(flatten, with = "super::transaction::amount")]
     pub amount: Option<Money>,
 }
@@ -295,7 +295,7 @@ impl About {
             transaction: alert.transaction.id.clone(),
             transaction_at: alert.transaction.at,
             transaction_outcome: alert.transaction.outcome,
-            amount: alert.transaction.amount,
+            amount: alert.transaction.money(),
         }
     }
 }

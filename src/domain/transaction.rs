@@ -47,6 +47,14 @@ pub struct Transaction {
     pub expiry: Expiry,
 }
 
+impl Transaction {
+    /// The money: what the cardholder is billed where the stream says so, otherwise what the merchant asked for.
+    /// One currency a card, as far as the stream allows.
+    pub fn money(&self) -> Option<Money> {
+        self.billing.or(self.amount)
+    }
+}
+
 /// The merchant of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]

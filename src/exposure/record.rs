@@ -161,6 +161,16 @@ pub enum IncidentState {
     Closed,
 }
 
+impl IncidentState {
+    /// The word in JSON and for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            IncidentState::Open => "open",
+            IncidentState::Closed => "closed",
+        }
+    }
+}
+
 /// Where a revision stands. Claimed becomes done or dead, done becomes undone; nothing goes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

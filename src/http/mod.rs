@@ -20,6 +20,7 @@ use problem::Problem;
 
 pub mod alerts;
 pub mod auth;
+pub mod incidents;
 pub mod problem;
 
 mod open;
@@ -83,9 +84,12 @@ impl Server {
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let router = router(site)?;
-        let thread = std::thread::Builder::new()
-            .name("http".to_owned())
-            .spawn(move || runtime.block_on(serve(listener, router, stop)))?;
+        let thread = std::thread::Builder::new().name("http".to_owned()).spawn(move || {
+            let served = runtime.block_on(serve(listener, router, stop));
+            // What still blocks for a request must not hold the process.
+            runtime.shutdown_background();
+            served
+        })?;
         Ok(Server { address, thread })
     }
 

@@ -1,5 +1,6 @@
 mod auth;
 mod desk;
+mod incidents;
 
 use super::*;
 use crate::clock::{Clock, ManualClock};

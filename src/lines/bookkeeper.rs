@@ -1,8 +1,10 @@
-//! Keeps the books up to date in a running process, for its metrics.
+//! Keeps the books up to date in a running process, for its metrics and for `/v1/incidents`.
 //!
 //! It follows the list, the histories and the outcomes by itself, without a group, and makes the books up again when
 //! something has changed. Nobody waits for it, and a record that it cannot read stops nothing: whoever needs that
 //! record stops by itself.
+
+mod service;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +21,8 @@ use crate::kafka::probe::Probe;
 use crate::kafka::reader::{Read, Reader};
 use crate::metrics::{IncidentMetrics, IncidentNumbers};
 use crate::stop::{Stop, exit};
+
+pub use service::{MadeUp, OpenBooks};
 
 /// How often the books are made up at most.
 const MAKE_UP_EVERY: Duration = Duration::from_secs(5);
@@ -39,6 +43,8 @@ pub struct Bookkeeper {
     pub group: String,
     /// The topics of the list, the histories and the outcomes.
     pub topics: [String; 3],
+    /// Where what was made up is kept for others.
+    pub made_up: Arc<MadeUp>,
     /// Metrics.
     pub metrics: IncidentMetrics,
     /// Tells the time.
@@ -183,6 +189,7 @@ impl Bookkeeper {
         let numbers: Vec<IncidentNumbers> =
             ordered.filter_map(|record| Some(numbers(&record.id, books.get(&record.id)?))).collect();
         self.metrics.set(&numbers, self.clock.now());
+        self.made_up.keep(ledger, books);
     }
 }
 

@@ -1,18 +1,17 @@
 //! Brings the books together: the exposure list, the histories and the outcomes, as they are at one moment.
 
-use serde::Deserialize;
-
 use super::audit::{GivenUp, Trail, lost_ranges};
 use super::import::{ListTopic, Until};
 use super::mark::Mark;
 use super::snapshot::Snapshots;
 use super::start::{Stopped, patiently};
 use crate::books::{Decided, Finding, Ledger};
+use crate::codec::outcome::decode_outcome;
 use crate::domain::audit::Act;
 use crate::domain::card::Fingerprint;
-use crate::domain::incident::IncidentId;
-use crate::domain::money::{Currency, Money};
+use crate::domain::outcome::Verdict;
 use crate::domain::time::Timestamp;
+use crate::domain::vocabulary;
 use crate::exposure::record::{CardRecord, IncidentRecord, ListKey, RecordError};
 use crate::kafka::consumer::Committed;
 use crate::kafka::group::Group;
@@ -172,49 +171,28 @@ pub(super) fn history_record(ledger: &mut Ledger, topic: &str, message: &Message
     Ok(())
 }
 
-/// As much of an outcome as the books need. Systems of others write to this topic too, so whatever does not read
-/// is left out and stops nothing.
-#[derive(Debug, Deserialize)]
-struct OutcomeRecord {
-    verdict: String,
-    about: About,
-}
-
-#[derive(Debug, Deserialize)]
-struct About {
-    fingerprint: Fingerprint,
-    incidents: Vec<IncidentId>,
-    #[serde(default)]
-    transaction_at: Option<Timestamp>,
-    #[serde(default)]
-    transaction_outcome: Option<String>,
-    #[serde(default)]
-    amount: Option<String>,
-    #[serde(default)]
-    currency: Option<Currency>,
-}
-
+/// Enters an outcome. Systems of others write to this topic too: what is no outcome counts for nothing and stops
+/// nothing; [`decisions`](super::decisions) says of it that it is none.
 pub(super) fn outcome_record(ledger: &mut Ledger, message: &Message<'_>) {
     let Some(id) = message.key().and_then(|key| std::str::from_utf8(key).ok()) else { return };
-    ledger.outcome(id, message.value().and_then(decided));
+    ledger.outcome(id, message.value().and_then(|value| decided(value, message.timestamp())));
 }
 
 /// What an outcome record decided; `None` where it does not read or does not say what it is about.
-fn decided(value: &[u8]) -> Option<Decided> {
-    let OutcomeRecord { verdict, about } = serde_json::from_slice(value).ok()?;
-    let finding = match verdict.as_str() {
-        "fraud" => Finding::Fraud,
-        "genuine" => Finding::Genuine,
-        "unknown" => Finding::Unknown,
-        _ => return None,
+fn decided(value: &[u8], written_at: Timestamp) -> Option<Decided> {
+    let outcome = decode_outcome(value, written_at).ok()?;
+    let about = outcome.about?;
+    let finding = match outcome.decision.verdict {
+        Verdict::Fraud => Finding::Fraud,
+        Verdict::Genuine => Finding::Genuine,
+        Verdict::Unknown => Finding::Unknown,
     };
-    let money = about.amount.zip(about.currency);
     Some(Decided {
         finding,
         fingerprint: about.fingerprint,
         incidents: about.incidents,
-        money: money.and_then(|(amount, currency)| Money::parse_minor(&amount, currency).ok()),
-        declined: about.transaction_outcome.as_deref() == Some("declined"),
+        money: about.amount,
+        declined: about.transaction_outcome == vocabulary::Outcome::Declined,
         used_at: about.transaction_at,
     })
 }
@@ -224,21 +202,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_outcome_reads_as_far_as_the_books_need_it() {
-        let print = "07".repeat(32);
+    fn an_outcome_counts_where_it_says_what_it_is_about() {
+        let (print, id) = ("07".repeat(32), format!("alr_{}", "a".repeat(26)));
         let json = format!(
-            r#"{{"schema":"cardwatch.outcome/1","verdict":"fraud","note":"n","about":{{"fingerprint":"{print}",
-            "incidents":["shop"],"amount":"12980","currency":"JPY","transaction_outcome":"declined",
-            "transaction_at":"2018-06-05T05:40:15Z","severity":"high"}}}}"#
+            r#"{{"schema":"cardwatch.outcome/1","alert":"{id}","verdict":"fraud","note":"n","about":{{
+            "fingerprint":"{print}","key":"k1","incidents":["shop"],"raised_at":"2018-06-05T05:40:16.000Z",
+            "severity":"high","score":90,"rules":["dear"],"transaction":"t1",
+            "transaction_at":"2018-06-05T05:40:15.000Z","transaction_outcome":"declined","amount":"12980",
+            "currency":"JPY"}}}}"#
         );
-        let decided = decided(json.as_bytes()).unwrap();
-        assert_eq!((decided.finding, decided.declined), (Finding::Fraud, true));
-        assert_eq!(decided.money.unwrap().to_string(), "12980 JPY");
-        assert_eq!(decided.incidents, ["shop".parse().unwrap()]);
-        for (from, to) in [("fraud", "theft"), ("about", "above"), ("shop", "Shop"), ("{", "[")] {
-            assert_eq!(super::decided(json.replacen(from, to, 1).as_bytes()), None, "{from}");
+        let decided = |json: &str| super::decided(json.as_bytes(), Timestamp(0));
+        let found = decided(&json).unwrap();
+        assert_eq!((found.finding, found.declined), (Finding::Fraud, true));
+        assert_eq!(found.money.unwrap().to_string(), "12980 JPY");
+        assert_eq!(found.incidents, ["shop".parse().unwrap()]);
+        for (from, to) in [
+            ("fraud", "theft"),
+            ("about", "above"),
+            ("shop", "Shop"),
+            ("{", "["),
+            ("outcome/1", "outcome/9"),
+            (id.as_str(), "A-1"),
+            (r#""note":"n""#, r#""note":"4242 4242 4242 4242""#),
+        ] {
+            assert_eq!(decided(&json.replacen(from, to, 1)), None, "{from}");
         }
-        let without = json.replace(r#""amount":"12980","currency":"JPY","#, "");
-        assert_eq!(super::decided(without.as_bytes()).unwrap().money, None);
+        let without = json.replace(r#""12980""#, "null").replace(r#""JPY""#, "null");
+        assert_eq!(decided(&without).unwrap().money, None);
     }
 }

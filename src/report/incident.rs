@@ -17,7 +17,7 @@ use super::revision::{RevisionSide, details_rows, revision_table};
 use super::table::Table;
 use crate::books::Book;
 use crate::domain::time::Timestamp;
-use crate::exposure::record::{IncidentRecord, IncidentState, Revision, RevisionState};
+use crate::exposure::record::{IncidentRecord, Revision, RevisionState};
 
 /// The name and version of the JSON form.
 pub const REPORT_SCHEMA: &str = "cardwatch.incident-report/1";
@@ -62,7 +62,7 @@ impl<'a> IncidentReport<'a> {
         )?;
         if let Some(details) = self.record.details() {
             let mut table = Table::new("incident", [("field", "Incident"), ("value", "")]);
-            table.row(["State".into(), self.state().into()]);
+            table.row(["State".into(), self.record.state.as_str().into()]);
             for (name, value) in details_rows(details) {
                 table.row([name.into(), value.into()]);
             }
@@ -187,7 +187,7 @@ impl<'a> IncidentReport<'a> {
             "incident": self.record.id,
             "as_of": self.coverage.as_of,
             "time_zone": self.zone_name,
-            "state": self.state(),
+            "state": self.record.state.as_str(),
             "details": details,
             "counts": counts_table(self.book).json(),
             "money": money_table(self.book).json(),
@@ -195,13 +195,6 @@ impl<'a> IncidentReport<'a> {
             "revisions": revisions,
             "coverage": self.coverage_json(),
         })
-    }
-
-    fn state(&self) -> &'static str {
-        match self.record.state {
-            IncidentState::Open => "open",
-            IncidentState::Closed => "closed",
-        }
     }
 
     /// A moment in the incident's zone, to the second.

@@ -12,6 +12,7 @@ pub mod coverage;
 pub mod demo;
 pub mod evaluation;
 pub mod incident;
+pub mod incidents;
 pub mod live;
 pub mod progress;
 pub mod revision;

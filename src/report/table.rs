@@ -157,6 +157,11 @@ impl Table {
         Value::Array(self.rows.iter().map(object).collect())
     }
 
+    /// Several tables as JSON: one object with an array for each.
+    pub fn object(tables: &[Table]) -> Value {
+        Value::Object(tables.iter().map(|table| (table.key.to_owned(), table.json())).collect())
+    }
+
     /// The rows as text, each line ended. Columns of numbers stand at the right.
     pub fn text(&self, terminal: bool) -> String {
         let mut table = comfy_table::Table::new();
@@ -226,10 +231,7 @@ impl Table {
                 let texts: Vec<String> = shown.map(|table| table.text(look.terminal)).collect();
                 out.write_all(texts.join("\n").as_bytes())
             }
-            Format::Json => {
-                let fields = tables.iter().map(|table| (table.key.to_owned(), table.json()));
-                writeln!(out, "{}", Value::Object(fields.collect()))
-            }
+            Format::Json => writeln!(out, "{}", Table::object(tables)),
         }
     }
 }

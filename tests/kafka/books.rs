@@ -29,15 +29,43 @@ fn transaction(number: usize, card: usize, kind: &str, outcome: &str, amount: &s
     .to_string()
 }
 
+/// What the stream has: purchases, a check, a refund, a duplicate, a clearing.
+fn purchases(input: &str) -> Vec<Outgoing> {
+    let sent = [
+        (0, 0, "authorization", "approved", "5.00"),
+        (1, 0, "authorization", "approved", "20.00"),
+        (2, 1, "authorization", "declined", "30.00"),
+        (3, 1, "account_check", "approved", "0.00"),
+        (4, 2, "authorization", "approved", "40.00"),
+        (5, 2, "refund", "approved", "40.00"),
+        // The same once more: a duplicate.
+        (4, 2, "authorization", "approved", "40.00"),
+        (6, 9, "authorization", "approved", "99.00"),
+    ];
+    sent.iter()
+        .map(|(n, card, kind, outcome, amount)| {
+            Outgoing::to(input).partition(0).value(transaction(*n, *card, kind, outcome, amount))
+        })
+        // A clearing of the first purchase, by its merchant and amount.
+        .chain([Outgoing::to(input).partition(0).value(
+            transaction(0, 0, "clearing", "approved", "5.00").replace("t0", "c0").replace("T00:00", "T09:00"),
+        )])
+        .collect()
+}
+
 /// What the desk writes when somebody has decided on an alert.
 fn outcome(topic: &str, alert: &Message, verdict: &str) -> Outgoing {
     let alert = alert.json();
+    let transaction = &alert["transaction"];
     let about = json!({
-        "fingerprint": alert["card"]["fingerprint"], "incidents": ["shop"],
-        "transaction_outcome": alert["transaction"]["outcome"],
-        "amount": alert["transaction"]["amount"], "currency": alert["transaction"]["currency"],
+        "fingerprint": alert["card"]["fingerprint"], "key": alert["card"]["key"], "incidents": ["shop"],
+        "raised_at": alert["raised_at"], "severity": alert["severity"], "score": alert["score"], "rules": ["dear"],
+        "transaction": transaction["id"], "transaction_at": transaction["at"],
+        "transaction_outcome": transaction["outcome"],
+        "amount": transaction["amount"], "currency": transaction["currency"],
     });
-    let record = json!({"schema": "cardwatch.outcome/1", "verdict": verdict, "about": about});
+    let record =
+        json!({"schema": "cardwatch.outcome/1", "alert": alert["id"], "verdict": verdict, "about": about});
     Outgoing::to(topic).key(alert["id"].as_str().unwrap()).value(record.to_string())
 }
 
@@ -50,28 +78,7 @@ fn the_books_stay_right_when_sightings_and_alerts_have_expired() {
     let rules = deployment.file("rules.toml", RULES);
     let config = format!("{}[alerts]\nthreshold = 50\nrules = \"{rules}\"\n", deployment.config());
     let input = deployment.topic("transactions");
-    let sent = [
-        (0, 0, "authorization", "approved", "5.00"),
-        (1, 0, "authorization", "approved", "20.00"),
-        (2, 1, "authorization", "declined", "30.00"),
-        (3, 1, "account_check", "approved", "0.00"),
-        (4, 2, "authorization", "approved", "40.00"),
-        (5, 2, "refund", "approved", "40.00"),
-        // The same once more: a duplicate.
-        (4, 2, "authorization", "approved", "40.00"),
-        (6, 9, "authorization", "approved", "99.00"),
-    ];
-    let records: Vec<Outgoing> = sent
-        .iter()
-        .map(|(n, card, kind, outcome, amount)| {
-            Outgoing::to(&input).partition(0).value(transaction(*n, *card, kind, outcome, amount))
-        })
-        // A clearing of the first purchase, by its merchant and amount.
-        .chain([Outgoing::to(&input).partition(0).value(
-            transaction(0, 0, "clearing", "approved", "5.00").replace("t0", "c0").replace("T00:00", "T09:00"),
-        )])
-        .collect();
-    kafka.produce(&records);
+    kafka.produce(&purchases(&input));
     let mut program = Program::with(&["run"]).config(&config).start();
     let judged = || {
         let histories = kafka.read(&deployment.topic("card-history"), Isolation::Committed);
@@ -93,17 +100,7 @@ fn the_books_stay_right_when_sightings_and_alerts_have_expired() {
     wait::until("judgements", WITHIN, judged);
     let alerts = kafka.read(&deployment.topic("alerts"), Isolation::Committed);
     assert_eq!(alerts.len(), 4, "{alerts:?}");
-    // The metrics tell the same, as far as nobody has decided anything.
-    let metrics = program.await_http(&deployment.url("metrics"), WITHIN, |_, text| {
-        text.contains(r#"cardwatch_incident_cards{are="suspected",incident="shop"} 3"#)
-    });
-    for line in [
-        r#"cardwatch_incident_cards{are="never_seen",incident="shop"} 3"#,
-        r#"cardwatch_incident_alerts{decided="undecided",incident="shop"} 4"#,
-        r#"cardwatch_incident_money_minor_units{currency="EUR",incident="shop",is="approved"} 6500"#,
-    ] {
-        assert!(metrics.contains(line), "{line}\n{metrics}");
-    }
+    metrics_agree(&deployment, &mut program);
     assert_eq!(program.terminate(Duration::from_secs(5)), Ended::Code(0), "{}", program.transcript());
 
     let outcomes = deployment.topic("outcomes");
@@ -137,6 +134,8 @@ fn the_books_stay_right_when_sightings_and_alerts_have_expired() {
         }])
     );
 
+    over_http(&deployment, &config);
+
     // Years later: nothing is left of sightings and alerts.
     for (name, partitions) in [("sightings", 2), ("alerts", 2)] {
         for partition in 0..partitions {
@@ -164,10 +163,61 @@ fn the_books_stay_right_when_sightings_and_alerts_have_expired() {
     report(&deployment);
 }
 
+/// The metrics tell the same, as far as nobody has decided anything.
+fn metrics_agree(deployment: &Deployment, program: &mut Program) {
+    let metrics = program.await_http(&deployment.url("metrics"), WITHIN, |_, text| {
+        text.contains(r#"cardwatch_incident_cards{are="suspected",incident="shop"} 3"#)
+    });
+    for line in [
+        r#"cardwatch_incident_cards{are="never_seen",incident="shop"} 3"#,
+        r#"cardwatch_incident_alerts{decided="undecided",incident="shop"} 4"#,
+        r#"cardwatch_incident_money_minor_units{currency="EUR",incident="shop",is="approved"} 6500"#,
+    ] {
+        assert!(metrics.contains(line), "{line}\n{metrics}");
+    }
+}
+
 /// The counts over all standings, and the money.
 fn told(deployment: &Deployment, incident: &str) -> Value {
     let shown = deployment.json(&["incident", "show", incident]);
     json!({"counts": column(&shown["books"], "count", "total"), "money": shown["money"]})
+}
+
+/// The running service answers what the commands print.
+fn over_http(deployment: &Deployment, config: &str) {
+    const TOKEN: &str = "read-0123456789abcdef0123456789abcdef";
+    let config = format!("{config}{}", deployment.token("eyes", "read", TOKEN));
+    let mut program = Program::with(&["run"]).config(&config).start();
+    program.await_http(&deployment.url("health/ready"), WITHIN, |status, _| status == 200);
+    let ask = |path: &str| deployment.ask(TOKEN, path, None);
+    let (_, listed) =
+        wait::until("the books", WITHIN, || Some(ask("v1/incidents")).filter(|asked| asked.0 == 200));
+    assert_eq!(listed, deployment.json(&["incident", "list"]));
+    assert_eq!(ask("v1/incidents?state=closed"), (200, json!({"incidents": []})));
+    assert_eq!(ask("v1/incidents?state=open").1, listed);
+    let mut shown = deployment.json(&["incident", "show", "shop"]);
+    shown.as_object_mut().unwrap().remove("keys").unwrap();
+    assert_eq!(ask("v1/incidents/shop"), (200, shown));
+    let timeless = |mut report: Value| {
+        let as_of = report["as_of"].take();
+        assert!(as_of.is_string(), "{report}");
+        report
+    };
+    let (status, report) = ask("v1/incidents/shop/report");
+    assert_eq!(status, 200, "{report}");
+    assert_eq!(timeless(report), timeless(deployment.json(&["incident", "report", "shop"])));
+    for path in ["v1/incidents/mall", "v1/incidents/mall/report"] {
+        let (status, problem) = ask(path);
+        assert_eq!((status, &problem["code"]), (404, &json!("no_such_incident")), "{path}");
+    }
+    // A revision shows soon.
+    let more = deployment.file("more", lines(6..7));
+    deployment.ok(&["incident", "revise", "shop", "--add", &more]);
+    wait::until("the revision", WITHIN, || {
+        (ask("v1/incidents").1["incidents"][0]["cards"] == 7).then_some(())
+    });
+    deployment.ok(&["incident", "revise", "shop", "--undo", "2"]);
+    assert_eq!(program.terminate(Duration::from_secs(5)), Ended::Code(0), "{}", program.transcript());
 }
 
 fn report(deployment: &Deployment) {

@@ -205,6 +205,32 @@ impl Deployment {
         format!("http://127.0.0.1:{}/{page}", self.http)
     }
 
+    /// The configuration of a token, whose file it writes.
+    pub fn token(&self, name: &str, role: &str, token: &str) -> String {
+        let file = self.file(name, token);
+        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        format!("[[http.tokens]]\nname = \"{name}\"\nrole = \"{role}\"\nfile = \"{file}\"\n")
+    }
+
+    /// Status and body of a request with a token.
+    pub fn ask(&self, token: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let config = ureq::Agent::config_builder().http_status_as_error(false);
+        let agent: ureq::Agent = config.timeout_global(Some(Duration::from_secs(30))).build().into();
+        let authorization = format!("Bearer {token}");
+        let url = self.url(path);
+        let mut response = match body {
+            None => agent.get(&url).header("authorization", &authorization).call().unwrap(),
+            Some(body) => agent
+                .post(&url)
+                .header("authorization", &authorization)
+                .content_type("application/json")
+                .send(body.to_string())
+                .unwrap(),
+        };
+        let text = response.body_mut().read_to_string().unwrap();
+        (response.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
     /// The end of the list's topic.
     pub fn list_end(&self) -> i64 {
         self.kafka.watermarks(&self.topic("exposures"), 0).high

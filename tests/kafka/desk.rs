@@ -35,9 +35,7 @@ fn desk(
     deployment.send(transactions);
     let mut more = format!("[alerts]\nrules = \"{rules}\"\n");
     for (name, role, token) in TOKENS {
-        let file = deployment.file(name, token);
-        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-        more += &format!("[[http.tokens]]\nname = \"{name}\"\nrole = \"{role}\"\nfile = \"{file}\"\n");
+        more += &deployment.token(name, role, token);
     }
     let program = deployment.run_with(&more);
     deployment.await_records("alerts", count);
@@ -189,21 +187,7 @@ fn alerts_are_followed_as_they_come() {
 
 /// Status and body of a request.
 fn ask(deployment: &Deployment, token: usize, path: &str, body: Option<Value>) -> (u16, Value) {
-    let config = ureq::Agent::config_builder().http_status_as_error(false);
-    let agent: ureq::Agent = config.timeout_global(Some(Duration::from_secs(30))).build().into();
-    let authorization = format!("Bearer {}", TOKENS[token].2);
-    let url = deployment.url(path);
-    let mut response = match body {
-        None => agent.get(&url).header("authorization", &authorization).call().unwrap(),
-        Some(body) => agent
-            .post(&url)
-            .header("authorization", &authorization)
-            .content_type("application/json")
-            .send(body.to_string())
-            .unwrap(),
-    };
-    let text = response.body_mut().read_to_string().unwrap();
-    (response.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    deployment.ask(TOKENS[token].2, path, body)
 }
 
 #[test]
@@ -269,6 +253,9 @@ fn the_service_does_what_its_description_says() {
     let Some(schemathesis) = tool("schemathesis", "the HTTP side against its description") else { return };
     let transactions = (0..6).map(|n| transaction(n, &card_number(n)));
     let Some((deployment, mut program)) = desk("schemathesis", transactions, 6) else { return };
+    wait::until("the books", WITHIN, || {
+        (ask(&deployment, 1, "v1/incidents/shop", None).0 == 200).then_some(())
+    });
     let binary = schemathesis.display().to_string();
     let header = format!("Authorization: Bearer {}", TOKENS[1].2);
     let url = deployment.url("v1/openapi.json");

@@ -10,8 +10,9 @@ use super::*;
 use crate::domain::alert::Alert;
 use crate::domain::desk::{AlertKey, Order, Page, Place, Query, Summary};
 use crate::domain::outcome::{Decision, Outcome, Subject};
-use crate::http::alerts::{AlertDesk, DeskFault};
+use crate::http::alerts::{AlertDesk, DeskFault, SharedDesk};
 use crate::http::auth::{Caller, Role, Tokens};
+use crate::http::incidents::{self, SharedBooks};
 use crate::secret::Secret;
 
 const TOKEN: &str = "desk-0123456789abcdef0123456789abcdef";
@@ -49,12 +50,17 @@ impl AlertDesk for Empty {
 }
 
 fn desk(desk: Option<Arc<dyn AlertDesk>>) -> Running {
-    let caller = Caller { name: "anna".to_owned(), role: Role::Decide };
-    let tokens = Tokens::new(vec![(caller, Secret::new(TOKEN.as_bytes().to_vec()))]).unwrap();
-    serving(Some(Api::new(tokens).with(alerts::routes(desk))))
+    serving_both(desk, None)
 }
 
-fn send(running: &Running, method: &str, path: &str, body: Option<&str>) -> (u16, Value) {
+/// A server with this desk and these books.
+pub(super) fn serving_both(desk: SharedDesk, books: SharedBooks) -> Running {
+    let caller = Caller { name: "anna".to_owned(), role: Role::Decide };
+    let tokens = Tokens::new(vec![(caller, Secret::new(TOKEN.as_bytes().to_vec()))]).unwrap();
+    serving(Some(Api::new(tokens).with(alerts::routes(desk)).with(incidents::routes(books))))
+}
+
+pub(super) fn send(running: &Running, method: &str, path: &str, body: Option<&str>) -> (u16, Value) {
     let request = ureq::http::Request::builder()
         .method(method)
         .uri(format!("http://{}{path}", running.server.address()))

@@ -65,7 +65,7 @@ impl Role {
 /// The money of a transaction: what the cardholder is billed where the stream says so, otherwise
 /// what the merchant asked for. One currency a card, as far as the stream allows.
 pub fn money_of(transaction: &Transaction) -> Option<Money> {
-    transaction.billing.or(transaction.amount)
+    transaction.money()
 }
 
 /// The 128 bits of a sighting's id.
