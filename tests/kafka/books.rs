@@ -29,6 +29,30 @@ fn transaction(number: usize, card: usize, kind: &str, outcome: &str, amount: &s
     .to_string()
 }
 
+/// What the stream has: purchases, a check, a refund, a duplicate, a clearing.
+fn purchases(input: &str) -> Vec<Outgoing> {
+    let sent = [
+        (0, 0, "authorization", "approved", "5.00"),
+        (1, 0, "authorization", "approved", "20.00"),
+        (2, 1, "authorization", "declined", "30.00"),
+        (3, 1, "account_check", "approved", "0.00"),
+        (4, 2, "authorization", "approved", "40.00"),
+        (5, 2, "refund", "approved", "40.00"),
+        // The same once more: a duplicate.
+        (4, 2, "authorization", "approved", "40.00"),
+        (6, 9, "authorization", "approved", "99.00"),
+    ];
+    sent.iter()
+        .map(|(n, card, kind, outcome, amount)| {
+            Outgoing::to(input).partition(0).value(transaction(*n, *card, kind, outcome, amount))
+        })
+        // A clearing of the first purchase, by its merchant and amount.
+        .chain([Outgoing::to(input).partition(0).value(
+            transaction(0, 0, "clearing", "approved", "5.00").replace("t0", "c0").replace("T00:00", "T09:00"),
+        )])
+        .collect()
+}
+
 /// What the desk writes when somebody has decided on an alert.
 fn outcome(topic: &str, alert: &Message, verdict: &str) -> Outgoing {
     let alert = alert.json();
@@ -54,28 +78,7 @@ fn the_books_stay_right_when_sightings_and_alerts_have_expired() {
     let rules = deployment.file("rules.toml", RULES);
     let config = format!("{}[alerts]\nthreshold = 50\nrules = \"{rules}\"\n", deployment.config());
     let input = deployment.topic("transactions");
-    let sent = [
-        (0, 0, "authorization", "approved", "5.00"),
-        (1, 0, "authorization", "approved", "20.00"),
-        (2, 1, "authorization", "declined", "30.00"),
-        (3, 1, "account_check", "approved", "0.00"),
-        (4, 2, "authorization", "approved", "40.00"),
-        (5, 2, "refund", "approved", "40.00"),
-        // The same once more: a duplicate.
-        (4, 2, "authorization", "approved", "40.00"),
-        (6, 9, "authorization", "approved", "99.00"),
-    ];
-    let records: Vec<Outgoing> = sent
-        .iter()
-        .map(|(n, card, kind, outcome, amount)| {
-            Outgoing::to(&input).partition(0).value(transaction(*n, *card, kind, outcome, amount))
-        })
-        // A clearing of the first purchase, by its merchant and amount.
-        .chain([Outgoing::to(&input).partition(0).value(
-            transaction(0, 0, "clearing", "approved", "5.00").replace("t0", "c0").replace("T00:00", "T09:00"),
-        )])
-        .collect();
-    kafka.produce(&records);
+    kafka.produce(&purchases(&input));
     let mut program = Program::with(&["run"]).config(&config).start();
     let judged = || {
         let histories = kafka.read(&deployment.topic("card-history"), Isolation::Committed);
@@ -97,17 +100,7 @@ fn the_books_stay_right_when_sightings_and_alerts_have_expired() {
     wait::until("judgements", WITHIN, judged);
     let alerts = kafka.read(&deployment.topic("alerts"), Isolation::Committed);
     assert_eq!(alerts.len(), 4, "{alerts:?}");
-    // The metrics tell the same, as far as nobody has decided anything.
-    let metrics = program.await_http(&deployment.url("metrics"), WITHIN, |_, text| {
-        text.contains(r#"cardwatch_incident_cards{are="suspected",incident="shop"} 3"#)
-    });
-    for line in [
-        r#"cardwatch_incident_cards{are="never_seen",incident="shop"} 3"#,
-        r#"cardwatch_incident_alerts{decided="undecided",incident="shop"} 4"#,
-        r#"cardwatch_incident_money_minor_units{currency="EUR",incident="shop",is="approved"} 6500"#,
-    ] {
-        assert!(metrics.contains(line), "{line}\n{metrics}");
-    }
+    metrics_agree(&deployment, &mut program);
     assert_eq!(program.terminate(Duration::from_secs(5)), Ended::Code(0), "{}", program.transcript());
 
     let outcomes = deployment.topic("outcomes");
@@ -168,6 +161,20 @@ fn the_books_stay_right_when_sightings_and_alerts_have_expired() {
     let row = &listed["incidents"][0];
     assert_eq!((&row["cards"], &row["seen"], &row["confirmed"]), (&json!(0), &json!(3), &json!(2)));
     report(&deployment);
+}
+
+/// The metrics tell the same, as far as nobody has decided anything.
+fn metrics_agree(deployment: &Deployment, program: &mut Program) {
+    let metrics = program.await_http(&deployment.url("metrics"), WITHIN, |_, text| {
+        text.contains(r#"cardwatch_incident_cards{are="suspected",incident="shop"} 3"#)
+    });
+    for line in [
+        r#"cardwatch_incident_cards{are="never_seen",incident="shop"} 3"#,
+        r#"cardwatch_incident_alerts{decided="undecided",incident="shop"} 4"#,
+        r#"cardwatch_incident_money_minor_units{currency="EUR",incident="shop",is="approved"} 6500"#,
+    ] {
+        assert!(metrics.contains(line), "{line}\n{metrics}");
+    }
 }
 
 /// The counts over all standings, and the money.
