@@ -291,6 +291,7 @@ fn sweeper(common: &Common) -> Result<Sweeper, Stopped> {
             prefix: plan.transactional_prefix.clone(),
             clock: Arc::clone(&common.clock),
         },
+        outcomes: plan.topics.outcomes.clone(),
         tended: TendedUntil { lookup, partitions: workers::partitions(common)? },
         retention: plan.forgetting.retention,
         audit: plan.audit.clone(),

@@ -111,6 +111,7 @@ pub fn sweeper(settings: &Settings, audit: Audit) -> Result<Sweeper, Stopped> {
     Ok(Sweeper {
         tended: TendedUntil { lookup: lookup.map_err(|error| refused(&error))?, partitions },
         list,
+        outcomes: settings.topics.outcomes.clone(),
         retention: retention(settings),
         audit: Some(audit),
         stop: Stop::new(),
@@ -127,6 +128,7 @@ pub fn access(settings: &Settings) -> Result<Access, Stopped> {
         sightings: settings.topics.sightings.clone(),
         card_history: settings.topics.card_history.clone(),
         alerts: settings.topics.alerts.clone(),
+        outcomes: settings.topics.outcomes.clone(),
     })
 }
 

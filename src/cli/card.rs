@@ -23,7 +23,7 @@ use crate::exposure::record::Mark;
 use crate::files::list::ListCard;
 use crate::lines::access::Held;
 use crate::lines::start::Stopped;
-use crate::lines::sweep::Swept;
+use crate::lines::sweep::{Forgotten, Swept};
 use crate::report::table::{Cell, Table};
 use crate::secret::Secret;
 use crate::stop::exit;
@@ -55,34 +55,48 @@ fn forget(settings: &Settings, args: &ForgetArgs, output: &Output) -> Result<(),
         incidents.try_for_each(|holding| holding.incident.check_not_held())
     };
     refused(&held).map_err(|error| Stopped::new(exit::DATA, format!("{error}; nothing was removed")))?;
-    let swept: Vec<Swept> = if args.change.dry_run {
+    let forgotten = if args.change.dry_run {
         let of = |(incident, holding): (&_, &crate::lines::import::Holding)| Swept {
             incident: Clone::clone(incident),
             closed: false,
             removed: holding.cards.len() as u64,
+            outcomes: None,
             waiting: 0,
             busy: false,
         };
-        held.incidents.iter().map(of).collect()
+        let swept = held.incidents.iter().map(of).collect();
+        Forgotten { swept, outcomes: held.outcomes.len() as u64 }
     } else {
         let forgotten = sweeper.forget(&held.names, &mark);
         forgotten.map_err(|error| Stopped::new(error.code(), error.to_string()))?
     };
     let histories_gone = args.change.dry_run || held.histories.is_empty() || sweeper.await_histories()?;
-    output.tables(&[sweep::table(&swept), remains(settings, &held)]);
+    output.tables(&[sweep::table(&forgotten.swept), remains(settings, &held)]);
     output.say("");
-    said(args, &held, &swept, &mark, histories_gone, output);
+    said(args, &held, &forgotten, &mark, histories_gone, output);
     Ok(())
 }
 
-fn said(args: &ForgetArgs, held: &Held, swept: &[Swept], mark: &Mark, histories_gone: bool, output: &Output) {
-    let records: u64 = swept.iter().map(|swept| swept.removed).sum();
+fn said(
+    args: &ForgetArgs,
+    held: &Held,
+    forgotten: &Forgotten,
+    mark: &Mark,
+    histories_gone: bool,
+    output: &Output,
+) {
+    let records: u64 = forgotten.swept.iter().map(|swept| swept.removed).sum();
     let histories = held.histories.len();
-    match (args.change.dry_run, records, histories) {
-        (true, ..) => output.say("Dry run: nothing was written."),
-        (false, 0, 0) => output.say("No incident and no history holds the card."),
+    let outcomes = forgotten.outcomes;
+    match (args.change.dry_run, records, histories, outcomes) {
+        (true, _, _, 0) => output.say("Dry run: nothing was written."),
+        (true, ..) => output.say(&format!(
+            "Dry run: nothing was written; {outcomes} outcomes that name the card would go too."
+        )),
+        (false, 0, 0, 0) => output.say("No incident, history or outcome holds the card."),
         (false, ..) => output.say(&format!(
-            "The card is forgotten: {records} records of incidents and {histories} histories, by {} at {}. \
+            "The card is forgotten: {records} records of incidents, {histories} histories and {outcomes} outcomes, \
+             by {} at {}. \
              `cardwatch topics` says for how long brokers keep what was removed.",
             mark.by, mark.at
         )),
@@ -134,7 +148,8 @@ fn tell(held: &Held, output: &Output) {
     let is_known = !held.incidents.is_empty()
         || !held.histories.is_empty()
         || !held.sightings.is_empty()
-        || !held.alerts.is_empty();
+        || !held.alerts.is_empty()
+        || !held.outcomes.is_empty();
     if !is_known {
         output.say("Nothing is held about the card.");
     }
@@ -144,6 +159,7 @@ fn tell(held: &Held, output: &Output) {
             histories(held),
             events("sightings", "Sighting", &held.sightings),
             events("alerts", "Alert", &held.alerts),
+            outcomes(held),
         ]);
     }
 }
@@ -239,6 +255,18 @@ fn events(key: &'static str, title: &'static str, found: &[Value]) -> Table {
             text(&transaction["currency"]),
             event["score"].as_u64().into(),
         ]);
+    }
+    table
+}
+
+fn outcomes(held: &Held) -> Table {
+    let mut table = Table::new(
+        "outcomes",
+        [("about", "Outcome of"), ("verdict", "Verdict"), ("at", "At"), ("note", "Note")],
+    );
+    for (key, outcome) in &held.outcomes {
+        let text = |name: &str| -> Cell { outcome[name].as_str().map(str::to_owned).into() };
+        table.row([key.as_str().into(), text("verdict"), text("at"), text("note")]);
     }
     table
 }

@@ -49,6 +49,7 @@ pub(super) fn table(swept: &[Swept]) -> Table {
             ("incident", "Incident"),
             ("closed", "Closed now"),
             ("removed", "Records removed"),
+            ("outcomes", "Outcomes removed"),
             ("waiting", "Waiting"),
         ],
     );
@@ -57,6 +58,7 @@ pub(super) fn table(swept: &[Swept]) -> Table {
             swept.incident.as_str().into(),
             Cell::from(if swept.closed { "yes" } else { "no" }),
             swept.removed.into(),
+            swept.outcomes.into(),
             swept.waiting.into(),
         ]);
     }

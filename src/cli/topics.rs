@@ -103,10 +103,10 @@ fn tell_stay(checked: &[Checked], written_every: Duration, output: &Output) {
             .max()
     };
     remarks(checked).iter().for_each(|remark| output.remark(remark));
-    if let Some(stay) = of(&[Role::Exposures, Role::CardHistory]) {
+    if let Some(stay) = of(&[Role::Exposures, Role::CardHistory, Role::Outcomes]) {
         output.say(&format!(
-            "A deleted card stays on the disks of the exposed list and of the histories {}, as far as the brokers' \
-             log cleaner keeps up. Sightings, alerts and dead letters of it go by age.",
+            "A deleted card stays on the disks of the exposed list, the histories and the outcomes {}, as far as the \
+             brokers' log cleaner keeps up. Sightings, alerts and dead letters of it go by age.",
             words(stay)
         ));
     }

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::card::Fingerprint;
 use crate::domain::outcome::{
     About, By, Decision, Note, OUTCOME_SCHEMA, Outcome, Subject, TRANSACTION_BYTES_MAX, Verdict,
 };
@@ -114,6 +115,19 @@ pub fn decode_outcome(bytes: &[u8], written_at: Timestamp) -> Result<Outcome, Wi
     let at = found.at.unwrap_or(written_at);
     let decision = Decision { verdict: found.verdict, note, by, at };
     Ok(Outcome { subject: subject.ok_or(other)?, decision, about: found.about })
+}
+
+/// The card that an outcome names, whatever else it says; `None` where it names none or is no JSON.
+pub fn named_card(bytes: &[u8]) -> Option<Fingerprint> {
+    #[derive(Deserialize)]
+    struct Naming {
+        about: Named,
+    }
+    #[derive(Deserialize)]
+    struct Named {
+        fingerprint: Fingerprint,
+    }
+    Some(serde_json::from_slice::<Naming>(bytes).ok()?.about.fingerprint)
 }
 
 /// Writes an outcome.

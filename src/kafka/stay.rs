@@ -5,7 +5,8 @@
 //!
 //! 1. The active segment is never cleaned. It is rolled by the first record that comes once it is older than
 //!    `segment.ms` or `max.compaction.lag.ms`, whichever is less (*S*). Somebody has to write: `score` commits a
-//!    checkpoint to every partition, and the sweep an incident record, at least every *A*.
+//!    checkpoint to every partition, and the sweep an incident record and a tombstone of no outcome, at least
+//!    every *A*.
 //! 2. What is behind the active segment is cleaned once its oldest record is older than `max.compaction.lag.ms`
 //!    (*M*): after at most max(S + A, M) the record before the tombstone is gone.
 //! 3. The tombstone itself, whose key names the card, is kept for `delete.retention.ms` (*D*) from then on …

@@ -128,7 +128,7 @@ impl Wanted {
             return None;
         }
         let settings = match self.role {
-            Role::Exposures | Role::CardHistory => {
+            Role::Exposures | Role::CardHistory | Role::Outcomes => {
                 format!("max.compaction.lag.ms={DAY_MS},segment.ms={DAY_MS},delete.retention.ms={DAY_MS}")
             }
             _ => self.settings().get("retention.ms").map(|ms| format!("retention.ms={ms}"))?,

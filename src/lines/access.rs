@@ -1,4 +1,4 @@
-//! Everything that is held about one card: in the list, in histories, sightings and alerts.
+//! Everything that is held about one card: in the list, in histories, sightings, alerts and outcomes.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -8,6 +8,7 @@ use super::import::{Holding, ListTopic};
 use super::read::Source;
 use super::score::{Known, NAMES_PREFIX, Names};
 use super::start::Stopped;
+use crate::codec::outcome::named_card;
 use crate::domain::card::Fingerprint;
 use crate::domain::incident::IncidentId;
 use crate::kafka::native::Message;
@@ -24,6 +25,8 @@ pub struct Access {
     pub card_history: String,
     /// The topic of the alerts.
     pub alerts: String,
+    /// The topic of the outcomes.
+    pub outcomes: String,
 }
 
 /// What is held about a card.
@@ -39,6 +42,8 @@ pub struct Held {
     pub sightings: Vec<Value>,
     /// Its alerts, oldest first.
     pub alerts: Vec<Value>,
+    /// What was decided about its alerts, by the record's key.
+    pub outcomes: BTreeMap<String, Value>,
 }
 
 impl Access {
@@ -72,6 +77,8 @@ impl Access {
                 }
             })?;
         }
+        let (names, outcomes) = (&held.names, &mut held.outcomes);
+        self.read(&self.outcomes, |message| take_outcome(message, names, outcomes))?;
         Ok(held)
     }
 
@@ -99,6 +106,16 @@ impl Access {
 
 fn card_of(key: &[u8]) -> Option<Fingerprint> {
     std::str::from_utf8(key).ok()?.parse().ok()
+}
+
+/// Of each key the newest record counts, whatever it says.
+fn take_outcome(message: &Message<'_>, names: &HashSet<Fingerprint>, outcomes: &mut BTreeMap<String, Value>) {
+    let key = String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned();
+    let value = message.value().filter(|value| named_card(value).is_some_and(|card| names.contains(&card)));
+    match value.and_then(|value| serde_json::from_slice(value).ok()) {
+        Some(outcome) => drop(outcomes.insert(key, outcome)),
+        None => drop(outcomes.remove(&key)),
+    }
 }
 
 fn take_history(message: &Message<'_>, histories: &mut BTreeMap<Fingerprint, (Option<Known>, Names)>) {

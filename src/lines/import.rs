@@ -333,22 +333,27 @@ impl ListTopic {
     /// # Errors
     /// When the cluster does not take it.
     pub fn stir(&self, id: &IncidentId) -> Result<(), Stopped> {
+        let key = format!("card/none/{}/{id}", Fingerprint([0; 32]));
+        self.bury("stir", &self.topic, &[key.into_bytes()])
+    }
+
+    /// Writes tombstones of these keys to a topic of one partition, in a transaction of its own. `purpose` tells
+    /// its writers apart from others: one fences the one before it.
+    ///
+    /// # Errors
+    /// When the cluster does not take them.
+    pub fn bury(&self, purpose: &str, topic: &str, keys: &[Vec<u8>]) -> Result<(), Stopped> {
         let failed = |error: &dyn std::fmt::Display| {
-            Stopped::new(exit::UNAVAILABLE, format!("{} could not be written to: {error}", self.topic))
+            Stopped::new(exit::UNAVAILABLE, format!("{topic} could not be written to: {error}"))
         };
         let clock = Arc::clone(&self.clock);
-        let transactional_id = format!("{}-stir", self.prefix);
+        let transactional_id = format!("{}-{purpose}", self.prefix);
         let mut producer = TransactionalProducer::start(&self.cluster, &transactional_id, IMPORT, clock)
             .map_err(|error| failed(&error))?;
-        let key = format!("card/none/{}/{id}", Fingerprint([0; 32]));
-        let record = Outgoing {
-            topic: &self.topic,
-            partition: Some(0),
-            key: Some(key.as_bytes()),
-            value: None,
-            headers: &[],
-        };
-        producer.send(record).map_err(|error| failed(&error))?;
+        for key in keys {
+            let record = Outgoing { topic, partition: Some(0), key: Some(key), value: None, headers: &[] };
+            producer.send(record).map_err(|error| failed(&error))?;
+        }
         match producer.commit_alone() {
             Outcome::Committed => Ok(()),
             outcome => Err(failed(&format!("{outcome:?}"))),

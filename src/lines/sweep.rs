@@ -3,9 +3,12 @@
 //! It writes as the incident's one writer, so it never meets an import or another sweep half-way: whoever takes
 //! the incident over fences the other, and each transaction holds the tombstones of some cards *and* the incident
 //! record that counts them. An incident that an import is at work on is left for the next round. A record goes
-//! after the histories of its card: [`TendedUntil`] tells how far `score` has forgotten.
+//! after the histories of its card: [`TendedUntil`] tells how far `score` has forgotten. The outcomes that name a card
+//! go in the same transaction as the last record of it.
 
-use std::collections::HashSet;
+mod outcomes;
+
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -24,6 +27,8 @@ use crate::exposure::record::{IncidentRecord, Mark, RevisionState};
 use crate::exposure::retention::{Reason, Retention};
 use crate::kafka::consumer::Lookup;
 use crate::stop::{Stop, exit};
+
+use outcomes::{Key, Named};
 
 /// Records removed in one transaction.
 const PART: usize = 5_000;
@@ -89,6 +94,8 @@ impl TendedUntil {
 pub struct Sweeper {
     /// The list.
     pub list: ListTopic,
+    /// The topic of the outcomes; may be missing.
+    pub outcomes: String,
     /// Tells how far histories are forgotten.
     pub tended: TendedUntil,
     /// How long records are kept.
@@ -114,10 +121,28 @@ pub struct Swept {
     pub closed: bool,
     /// Records removed; of a dry run, those that would be.
     pub removed: u64,
+    /// Outcomes removed with them; `None` where that was not looked for.
+    pub outcomes: Option<u64>,
     /// Records that are due and stay, because `score` has not forgotten the histories yet.
     pub waiting: u64,
     /// Whether an import is at work on it, so that it was left alone.
     pub busy: bool,
+}
+
+impl Swept {
+    fn nothing(incident: &IncidentId) -> Swept {
+        let incident = incident.clone();
+        Swept { incident, closed: false, removed: 0, outcomes: Some(0), waiting: 0, busy: false }
+    }
+}
+
+/// What became of a card.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forgotten {
+    /// What was removed, by incident.
+    pub swept: Vec<Swept>,
+    /// Outcomes removed, over all.
+    pub outcomes: u64,
 }
 
 impl Sweeper {
@@ -136,8 +161,8 @@ impl Sweeper {
                 continue;
             }
             let busy = is_busy(incident, mark.at);
-            let mut swept =
-                Swept { incident: incident.id.clone(), closed: over, removed: cards, waiting: 0, busy };
+            let nothing = Swept::nothing(&incident.id);
+            let mut swept = Swept { closed: over, removed: cards, outcomes: None, busy, ..nothing };
             if busy {
                 (swept.closed, swept.removed) = (false, 0);
             } else if !dry_run {
@@ -153,16 +178,19 @@ impl Sweeper {
         Ok(all)
     }
 
-    /// Removes a card's records from every incident, at once. `names` are its fingerprints.
+    /// Removes a card's records from every incident, and the outcomes that name it, at once. `names` are its
+    /// fingerprints.
     ///
     /// # Errors
     /// A legal hold on any of the incidents, before anything is written; or what stops the writing.
-    pub fn forget(&self, names: &HashSet<Fingerprint>, mark: &Mark) -> Result<Vec<Swept>, ImportError> {
+    pub fn forget(&self, names: &HashSet<Fingerprint>, mark: &Mark) -> Result<Forgotten, ImportError> {
         let holding = self.list.holding(names)?;
         for held in holding.values() {
             held.incident.check_not_held()?;
         }
-        let mut all = Vec::new();
+        let mut outcomes = Named::read(&self.list, &self.outcomes)?.of(names);
+        let mut forgotten = Forgotten { swept: Vec::new(), outcomes: outcomes.len() as u64 };
+        let last = holding.keys().next_back();
         for id in holding.keys() {
             let (mut writer, known) = self.list.take_over(id)?;
             let Some(mut incident) = known.incident else { continue };
@@ -175,13 +203,18 @@ impl Sweeper {
                 .collect();
             incident.note_removal(cards.iter().map(|card| card.1), Reason::Forgotten, mark);
             let names: Vec<CardName> = cards.into_iter().map(|card| card.0).collect();
-            self.remove(&mut writer, &names, &incident, Reason::Forgotten)?;
-            let (incident, removed) = (id.clone(), names.len() as u64);
-            let swept = Swept { incident, closed: false, removed, waiting: 0, busy: false };
+            // As in a sweep, they go with the last record.
+            let going = if Some(id) == last { std::mem::take(&mut outcomes) } else { Vec::new() };
+            self.remove(&mut writer, &names, &going, &incident, Reason::Forgotten)?;
+            let (removed, going) = (names.len() as u64, Some(going.len() as u64));
+            let swept = Swept { removed, outcomes: going, ..Swept::nothing(id) };
             self.tell(&swept);
-            all.push(swept);
+            forgotten.swept.push(swept);
         }
-        Ok(all)
+        if !outcomes.is_empty() {
+            self.remove_outcomes(&outcomes)?;
+        }
+        Ok(forgotten)
     }
 
     /// Waits until `score` has gone over all histories under the list as it is now; whether it has.
@@ -196,7 +229,7 @@ impl Sweeper {
 
     fn sweep(&self, id: &IncidentId, mark: &Mark) -> Result<Swept, ImportError> {
         let (mut writer, mut known) = self.list.take_over(id)?;
-        let mut swept = Swept { incident: id.clone(), closed: false, removed: 0, waiting: 0, busy: false };
+        let mut swept = Swept::nothing(id);
         let Some(mut incident) = known.incident.take() else { return Ok(swept) };
         if incident.is_over(self.retention, mark.at) {
             incident.close(mark.clone())?;
@@ -210,13 +243,44 @@ impl Sweeper {
         let (due, waiting) = self.due(&known, &incident, mark.at)?;
         swept.waiting = waiting;
         let why = incident.reason();
+        let outcomes = self.outcomes_of(id, &due)?;
         for part in due.chunks(PART) {
             incident.note_removal(part.iter().map(|card| card.1), why, mark);
             let names: Vec<CardName> = part.iter().map(|card| card.0.clone()).collect();
-            self.remove(&mut writer, &names, &incident, why)?;
+            let going = names.iter().filter_map(|name| outcomes.get(&name.fingerprint));
+            let going: Vec<Key> = going.flatten().cloned().collect();
+            self.remove(&mut writer, &names, &going, &incident, why)?;
             swept.removed += part.len() as u64;
+            swept.outcomes = swept.outcomes.map(|before| before + going.len() as u64);
         }
         Ok(swept)
+    }
+
+    /// The outcomes that go with these records of an incident, by card.
+    fn outcomes_of(
+        &self,
+        id: &IncidentId,
+        due: &[(CardName, &[i32])],
+    ) -> Result<HashMap<Fingerprint, Vec<Key>>, ImportError> {
+        if due.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let named = Named::read(&self.list, &self.outcomes)?;
+        let cards = named.among(due.iter().map(|card| card.0.fingerprint));
+        if cards.is_empty() {
+            return Ok(HashMap::new());
+        }
+        Ok(named.going(&cards, id, &self.list.holding(&cards)?))
+    }
+
+    /// Removes outcomes of a card that no incident holds.
+    fn remove_outcomes(&self, keys: &[Key]) -> Result<(), ImportError> {
+        let bury = || self.list.bury("forget-outcomes", &self.outcomes, keys);
+        let Some(audit) = &self.audit else { return Ok(bury()?) };
+        let removed = serde_json::json!({"outcomes_removed": keys.len()});
+        let deed = Deed::new(Act::Forget, format!("topic/{}", self.outcomes)).after(removed);
+        let begun = audit.begin(deed.because(Some(Reason::Forgotten.as_str())))?;
+        Ok(begun.end_with(bury())?)
     }
 
     /// The cards to remove now, in order, and how many have to wait for `score`.
@@ -267,13 +331,18 @@ impl Sweeper {
         &self,
         writer: &mut Writer<'_>,
         cards: &[CardName],
+        outcomes: &[Key],
         incident: &IncidentRecord,
         why: Reason,
     ) -> Result<(), ImportError> {
-        let removed = serde_json::json!({"records_removed": cards.len()});
+        let mut removed = serde_json::json!({"records_removed": cards.len()});
+        if !outcomes.is_empty() {
+            removed["outcomes_removed"] = outcomes.len().into();
+        }
         let deed = Deed::new(Act::Forget, format!("incident/{}", incident.id)).after(removed);
         let begun = self.begin(writer, deed.because(Some(why.as_str())))?;
-        end(begun, writer.remove(cards, incident))
+        let dropped = writer.drop_outcomes(&self.outcomes, outcomes);
+        end(begun, dropped.and_then(|()| writer.remove(cards, incident)))
     }
 
     fn begin(&self, writer: &mut Writer<'_>, deed: Deed) -> Result<Option<Begun>, ImportError> {
@@ -284,8 +353,8 @@ impl Sweeper {
     }
 
     fn tell(&self, swept: &Swept) {
-        let Swept { incident, closed, removed, waiting, .. } = swept;
-        tracing::info!(%incident, closed, removed, waiting, "records of cards removed");
+        let Swept { incident, closed, removed, outcomes, waiting, .. } = swept;
+        tracing::info!(%incident, closed, removed, outcomes, waiting, "records of cards removed");
     }
 }
 
@@ -340,6 +409,10 @@ impl Rounds {
         while !self.stop.wait(self.every) {
             if !self.leads.load(Ordering::Relaxed) {
                 continue;
+            }
+            // Outcomes may be rare, and nobody knows which of them were removed a while ago.
+            if let Err(error) = outcomes::stir(&self.sweeper.list, &self.sweeper.outcomes) {
+                tracing::warn!(%error, "outcomes that were removed may stay on disk for longer");
             }
             let mark = Mark { at: self.sweeper.list.clock.now(), by: self.by.clone(), host: host.clone() };
             // What is due is seen without reading the list: most rounds find nothing.

@@ -25,7 +25,7 @@ impl Erasing {
         let deployment = Deployment::bare(area)?;
         deployment.kafka.create(&deployment.topic("transactions"), INPUT_PARTITIONS, &[]);
         ok(deployment.command(&["topics", "--create"]));
-        for topic in ["exposures", "card-history"] {
+        for topic in ["exposures", "card-history", "outcomes"] {
             deployment.kafka.set(
                 &deployment.topic(topic),
                 &[
@@ -81,20 +81,40 @@ impl Erasing {
         Some(cardwatch::scoring::history::History::decode(&value).unwrap())
     }
 
-    /// Whether a card's fingerprint is in any file of the two compacted topics.
+    /// Whether a card's fingerprint is in any file of the compacted topics.
     fn is_on_disk(&self, card: usize) -> bool {
+        ["exposures", "card-history", "outcomes"].iter().any(|topic| self.is_in(topic, card))
+    }
+
+    /// Whether it is in any file of one of them.
+    fn is_in(&self, topic: &str, card: usize) -> bool {
         let fingerprint = self.fingerprint(card);
         let kafka = &self.deployment.kafka;
-        ["exposures", "card-history"].iter().any(|topic| {
-            let topic = self.deployment.topic(topic);
-            (0..kafka.partitions(&topic)).flat_map(|partition| kafka.segments(&topic, partition)).any(
-                |file| {
-                    // A file that is cleaned away meanwhile is read as empty.
-                    let bytes = std::fs::read(file).unwrap_or_default();
-                    bytes.windows(fingerprint.len()).any(|window| window == fingerprint.as_bytes())
-                },
-            )
+        let topic = self.deployment.topic(topic);
+        (0..kafka.partitions(&topic)).flat_map(|partition| kafka.segments(&topic, partition)).any(|file| {
+            // A file that is cleaned away meanwhile is read as empty.
+            let bytes = std::fs::read(file).unwrap_or_default();
+            bytes.windows(fingerprint.len()).any(|window| window == fingerprint.as_bytes())
         })
+    }
+
+    /// Somebody decides about an alert of each of these cards.
+    fn decide(&self, cards: &[usize]) {
+        let records: Vec<Outgoing> = cards
+            .iter()
+            .map(|card| {
+                let about = json!({"fingerprint": self.fingerprint(*card), "incidents": ["shop"]});
+                let body = json!({"schema": "cardwatch.outcome/1", "verdict": "fraud", "about": about});
+                Outgoing::to(&self.deployment.topic("outcomes"))
+                    .key(format!("a{card}"))
+                    .value(body.to_string())
+            })
+            .collect();
+        self.deployment.kafka.produce(&records);
+    }
+
+    fn outcome(&self, card: usize) -> Option<Vec<u8>> {
+        self.last("outcomes", &format!("a{card}"))
     }
 }
 
@@ -107,7 +127,10 @@ fn a_card_that_is_removed_leaves_no_trace_on_the_brokers_disk() {
     let mut service = erasing.command(&["run"]).start();
     erasing.send(&[0, 0, 1, 2]);
     wait::until("histories", WITHIN, || (0..3).all(|card| erasing.history(card).is_some()).then_some(()));
-    assert!((0..3).all(|card| erasing.is_on_disk(card)), "the search would find nothing");
+    erasing.decide(&[0, 1, 2]);
+    for topic in ["exposures", "card-history", "outcomes"] {
+        wait::until("the search", WITHIN, || (0..3).all(|card| erasing.is_in(topic, card)).then_some(()));
+    }
 
     // Somebody asks what is held about card 1, and has it forgotten; card 0 was listed by mistake.
     let held = ok(erasing.command(&["--format", "json", "card", "show"]).input(lines(1..2)));
@@ -118,13 +141,21 @@ fn a_card_that_is_removed_leaves_no_trace_on_the_brokers_disk() {
     );
     assert_eq!((&told["histories"][0]["judgements"], &told["histories"][0]["uses"]), (&json!(1), &json!(1)));
     assert_eq!(told["sightings"].as_array().unwrap().len(), 1);
+    let outcomes = &told["outcomes"];
+    assert_eq!((&outcomes[0]["about"], &outcomes[0]["verdict"]), (&json!("a1"), &json!("fraud")));
     let (ended, _) = erasing.command(&["card", "forget"]).input(lines(1..2)).run(COMMAND);
     assert_eq!(ended, Ended::Code(64), "without --yes");
     let dry = ok(erasing.command(&["card", "forget", "--dry-run"]).input(lines(1..2)));
-    assert!(erasing.record(1).is_some(), "a dry run removed something");
+    assert!(erasing.record(1).is_some() && erasing.outcome(1).is_some(), "a dry run removed something");
     let forgotten =
         ok(erasing.command(&["card", "forget", "--yes", "--as", "Privacy desk"]).input(lines(1..2)));
     assert!(erasing.record(1).is_none() && erasing.history(1).is_none(), "{}", forgotten.transcript());
+    assert!(erasing.outcome(1).is_none(), "{}", forgotten.transcript());
+    assert!(erasing.outcome(0).is_some() && erasing.outcome(2).is_some(), "those of other cards went too");
+    // An outcome that comes after its card was forgotten goes by itself.
+    erasing.decide(&[1]);
+    let late = ok(erasing.command(&["card", "forget", "--yes"]).input(lines(1..2)));
+    assert!(erasing.outcome(1).is_none(), "{}", late.transcript());
     for program in [&held, &dry, &forgotten] {
         assert_eq!(leaks(program.transcript().as_bytes(), &[1]), None);
     }
@@ -133,6 +164,7 @@ fn a_card_that_is_removed_leaves_no_trace_on_the_brokers_disk() {
     wait::until("the sweep", WITHIN, || {
         (erasing.record(0).is_none() && erasing.history(0).is_none()).then_some(())
     });
+    assert!(erasing.outcome(0).is_none() && erasing.outcome(2).is_some());
     fails(
         erasing.command(&["incident", "revise", "shop", "--undo", "2"]),
         65,
@@ -144,7 +176,7 @@ fn a_card_that_is_removed_leaves_no_trace_on_the_brokers_disk() {
         (!erasing.is_on_disk(0) && !erasing.is_on_disk(1)).then_some(())
     });
     assert!(erasing.is_on_disk(2), "what is watched must stay");
-    assert!(erasing.record(2).is_some() && erasing.history(2).is_some());
+    assert!(erasing.record(2).is_some() && erasing.history(2).is_some() && erasing.outcome(2).is_some());
     let shown = json(&ok(erasing.command(&["--format", "json", "incident", "show", "shop"])));
     let removed: Vec<&str> = shown["incident"]
         .as_array()

@@ -118,6 +118,14 @@ impl<'a> Writer<'a> {
         self.commit()
     }
 
+    /// Lets these outcomes go in the transaction of the next incident record.
+    ///
+    /// # Errors
+    /// As [`Writer::remove`].
+    pub fn drop_outcomes(&mut self, topic: &str, keys: &[Vec<u8>]) -> Result<(), ImportError> {
+        keys.iter().try_for_each(|key| self.send_to(topic, key, None))
+    }
+
     /// Removes records of cards together with the incident record that tells of it, in one transaction.
     ///
     /// # Errors
