@@ -271,7 +271,7 @@ fn each_kind_of_fault_in_alerts_is_named() {
 
 #[test]
 fn alerts_are_compared_whatever_the_time_they_took() {
-    let alert = |id: &str, score: u32, at: &str| json!({"id": id, "score": score, "raised_at": at, "timing": {"ms": 1}});
+    let alert = |id: &str, score: u32, at: &str| json!({"id": id, "revision": 1, "score": score, "raised_at": at, "timing": {"ms": 1}});
     let expected = [alert("alr_a", 40, "x"), alert("alr_b", 60, "x")];
     assert_eq!(compare_alerts(&expected, &[alert("alr_b", 60, "y"), alert("alr_a", 40, "z")]), []);
     for found in [

@@ -10,7 +10,6 @@ use cardwatch::domain::position::Position;
 use cardwatch::domain::time::Timestamp;
 use serde_json::Value;
 
-use super::forgotten::{forgotten, is_history};
 use super::records::Message;
 
 /// A transaction that was produced to an input topic.
@@ -391,6 +390,11 @@ fn latest(messages: &[Message]) -> BTreeMap<(i32, &[u8]), &Message> {
     keyed.collect()
 }
 
+/// Whether a key of the histories' topic is a card's.
+fn is_history(key: &[u8]) -> bool {
+    !key.starts_with(b"checkpoint/") && !key.starts_with(b"names/")
+}
+
 /// Every judged sighting is in its card's history exactly once.
 fn histories(run: &Run, wire: &dyn Wire, judged: &[&Sighting<'_>], found: &mut Vec<Violation>) {
     let mut cards: BTreeMap<(i32, &[u8]), Vec<&Message>> = BTreeMap::new();
@@ -398,15 +402,10 @@ fn histories(run: &Run, wire: &dyn Wire, judged: &[&Sighting<'_>], found: &mut V
         cards.entry((one.message.partition, one.fingerprint.as_bytes())).or_default().push(one.message);
     }
     let mut records = latest(&run.history);
+    // No card of these runs is due to be forgotten: a tombstone is a history that is missing.
     records.retain(|(_, key), message| is_history(key) && message.value.is_some());
-    let forgotten = forgotten(run, wire);
     for ((partition, key), sightings) in &mut cards {
         sightings.sort_by_key(|message| message.offset);
-        let since = forgotten.get(&(*partition, *key)).copied().unwrap_or(0);
-        sightings.retain(|message| message.offset >= since);
-        if sightings.is_empty() && !records.contains_key(&(*partition, *key)) {
-            continue;
-        }
         let name = format!("card {} in partition {partition}", String::from_utf8_lossy(key));
         let Some(record) = records.remove(&(*partition, *key)) else {
             let text = format!("{name}: {} sightings and no history", sightings.len());

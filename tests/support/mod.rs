@@ -19,7 +19,6 @@ pub mod jars;
 pub mod reaper;
 
 pub mod check;
-pub mod forgotten;
 pub mod load;
 pub mod wire;
 
