@@ -216,8 +216,12 @@ fn a_legal_hold_keeps_what_the_end_of_a_watch_would_remove() {
     ok(erasing.command(&["incident", "hold", "shop", "--why", "case 7", "--as", "Legal"]));
     fails(erasing.command(&["incident", "hold", "shop", "--why", "again"]), 65, &["legal hold", "case 7"]);
     ok(deployment.command(&["incident", "close", "shop"]));
-    let kept = json(&ok(erasing.command(&["--format", "json", "sweep"])));
-    assert_eq!(kept, json!([]), "nothing is due under a hold");
+    let sweep = |more: &[&str]| {
+        let arguments: Vec<&str> =
+            ["--format", "json", "sweep"].into_iter().chain(more.iter().copied()).collect();
+        json(&ok(erasing.command(&arguments)))["swept"].clone()
+    };
+    assert_eq!(sweep(&[]), json!([]), "nothing is due under a hold");
     fails(
         erasing.command(&["card", "forget", "--yes"]).input(lines(5..6)),
         65,
@@ -225,13 +229,13 @@ fn a_legal_hold_keeps_what_the_end_of_a_watch_would_remove() {
     );
     assert!((5..8).all(|card| erasing.record(card).is_some()));
     ok(erasing.command(&["incident", "hold", "shop", "--release", "--as", "Legal"]));
-    let planned = json(&ok(erasing.command(&["--format", "json", "sweep", "--dry-run"])));
+    let planned = sweep(&["--dry-run"]);
     assert!((5..8).all(|card| erasing.record(card).is_some()), "a dry run removed something");
     // `score` never ran, so there is no history to wait for.
-    let swept = json(&ok(erasing.command(&["--format", "json", "sweep"])));
+    let swept = sweep(&[]);
     assert_eq!((&planned[0]["removed"], &swept[0]["removed"]), (&json!(3), &json!(3)));
     assert!((5..8).all(|card| erasing.record(card).is_none()));
-    assert_eq!(json(&ok(erasing.command(&["--format", "json", "sweep"]))), json!([]));
+    assert_eq!(sweep(&[]), json!([]));
     let shown = json(&ok(erasing.command(&["--format", "json", "incident", "show", "shop"])));
     let told = column(&shown["incident"], "field", "value");
     assert!(told["Legal hold"].as_str().unwrap().ends_with("by Legal, because: case 7"));
