@@ -33,6 +33,8 @@ mod enabled {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
 
+    const VARIABLE: &str = "CARDWATCH_FAULTS";
+
     #[derive(Default)]
     struct Plan {
         stops: HashMap<String, (u64, AtomicU64)>,
@@ -46,7 +48,7 @@ mod enabled {
         static PLAN: OnceLock<Plan> = OnceLock::new();
         PLAN.get_or_init(|| {
             let mut plan = Plan::default();
-            let text = std::env::var("CARDWATCH_FAULTS").unwrap_or_default();
+            let text = std::env::var(VARIABLE).unwrap_or_default();
             for entry in text.split(';').map(str::trim).filter(|entry| !entry.is_empty()) {
                 match entry.split_once(':') {
                     Some((kind @ ("stop" | "abort"), point)) => {
@@ -94,6 +96,11 @@ mod enabled {
         plan().stops.contains_key(&format!("{line}/{name}"))
     }
 
+    /// Whether this is the name of the environment variable with the plan, which is no setting.
+    pub fn is_variable(name: &str) -> bool {
+        name == VARIABLE
+    }
+
     /// Whether the broken variant `name` is switched on.
     pub fn broken(name: &str) -> bool {
         plan().broken.iter().any(|broken| broken == name)
@@ -101,7 +108,7 @@ mod enabled {
 }
 
 #[cfg(feature = "faults")]
-pub use enabled::{aborts, broken, is_planned, point, session_ms};
+pub use enabled::{aborts, broken, is_planned, is_variable, point, session_ms};
 
 /// Does nothing: this build has no faults.
 #[cfg(not(feature = "faults"))]
@@ -133,5 +140,12 @@ pub fn broken(_name: &str) -> bool {
 #[cfg(not(feature = "faults"))]
 #[inline(always)]
 pub fn is_planned(_line: &str, _name: &str) -> bool {
+    false
+}
+
+/// False: this build has no faults, and a variable for them is a mistake like any other.
+#[cfg(not(feature = "faults"))]
+#[inline(always)]
+pub fn is_variable(_name: &str) -> bool {
     false
 }

@@ -9,11 +9,10 @@ use toml::de::{DeTable, DeValue};
 
 use super::problem::{Place, Problem, nearest};
 use super::shape::{Input, Shape};
+use crate::fault;
 
 /// What every variable that sets a key begins with.
 const VARIABLE_PREFIX: &str = "CARDWATCH_";
-/// The variable of the fault tests, which is no setting.
-const FAULTS_VARIABLE: &str = "CARDWATCH_FAULTS";
 
 /// The name of the variable that sets the key at `path`.
 pub(super) fn variable_name(path: &str) -> String {
@@ -43,7 +42,7 @@ impl<'t> Reader<'t> {
         variables: impl Iterator<Item = (String, String)>,
     ) -> Reader<'t> {
         let variables = variables
-            .filter(|(name, _)| name.starts_with(VARIABLE_PREFIX) && name != FAULTS_VARIABLE)
+            .filter(|(name, _)| name.starts_with(VARIABLE_PREFIX) && !fault::is_variable(name))
             .collect();
         let mut reader = Reader {
             file: file.map(|(path, text)| (path.to_owned(), text)),
