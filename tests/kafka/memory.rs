@@ -162,7 +162,8 @@ fn card_numbers_in_memory_are_bounded_by_the_clients_buffers() {
     assert_eq!(program.terminate(DRAIN), Ended::Code(0));
 }
 
-/// Card numbers that the client's buffers may hold: two answers to a fetch (4 MiB each) of records of 250 bytes.
-const BUFFERED_MAX: usize = 2 * 4 * 1024 * 1024 / 250;
+/// Card numbers that the client's buffers may hold, and so what they freed: of each of the two partitions the queue
+/// (20,000 records) and one answer to a fetch on top of it (4 MiB of records of 250 bytes, for both together).
+const BUFFERED_MAX: usize = 2 * 20_000 + 4 * 1024 * 1024 / 250;
 /// Copies of the program's own that may be left on a stack.
 const OWN_MAX: usize = 4;
