@@ -24,6 +24,7 @@ pub mod simulation;
 // The core.
 pub mod books;
 pub mod judge;
+pub mod notice;
 pub mod watch;
 
 // Edges: everything that touches the world.
@@ -31,6 +32,7 @@ pub mod files;
 pub mod http;
 pub mod kafka;
 pub mod report;
+pub mod webhook;
 
 // Lines: the core joined to the edges.
 pub mod lines;

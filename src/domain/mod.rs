@@ -1,5 +1,5 @@
 //! The words everyone says: card, money, time, transaction, incident, position, sighting, alert, outcome,
-//! audit record.
+//! delivery, audit record.
 //!
 //! Nothing here does I/O or reads a clock. Types that leave the process derive `serde` and *are* the
 //! contract of their JSON form; [`card::CardNumber`] deliberately cannot be serialised or printed.
@@ -18,6 +18,7 @@ pub mod position;
 pub mod transaction;
 
 pub mod alert;
+pub mod delivery;
 pub mod desk;
 pub mod outcome;
 pub mod sighting;

@@ -12,7 +12,7 @@ pub const ROWS: [&[&str]; 12] = [
     &["clock", "backoff", "stop", "secret", "fault"],
     &["health", "metrics"],
     &["codec", "exposure", "scoring", "origin", "simulation"],
-    &["watch", "judge", "books"],
+    &["watch", "judge", "books", "notice"],
     &["kafka", "webhook", "files", "http", "report"],
     &["lines"],
     &["config"],
@@ -23,8 +23,8 @@ pub const ROWS: [&[&str]; 12] = [
 ];
 
 /// Rooms that are told everything and touch nothing.
-const PURE: [&str; 9] =
-    ["domain", "codec", "exposure", "scoring", "origin", "simulation", "watch", "judge", "books"];
+const PURE: [&str; 10] =
+    ["domain", "codec", "exposure", "scoring", "origin", "simulation", "watch", "judge", "books", "notice"];
 
 /// What such a room may not name.
 const IMPURE: [&str; 17] = [

@@ -1,0 +1,1 @@
+//! Posts to endpoints: one exchange at a time, to an address that was looked at, within one deadline.
