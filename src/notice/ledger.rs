@@ -15,8 +15,8 @@ use crate::domain::delivery::{DeliveryId, EndpointName};
 use crate::domain::time::Timestamp;
 
 use super::record::{Account, Key, Member, Owed, Range, Stage, Taken};
-pub use book::{Debt, Handed};
 use book::Book;
+pub use book::{Debt, Handed};
 
 /// How an endpoint takes deliveries in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

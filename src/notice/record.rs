@@ -137,15 +137,13 @@ mod tests {
     #[test]
     fn a_key_reads_as_it_was_written_and_nothing_else_is_one() {
         let name: EndpointName = "issuer".parse().unwrap();
-        let keys = [
-            Key::Taken(3),
-            Key::Endpoint(name.clone()),
-            Key::Owed(name, DeliveryId::written("alr_0123-2")),
-        ];
+        let keys =
+            [Key::Taken(3), Key::Endpoint(name.clone()), Key::Owed(name, DeliveryId::written("alr_0123-2"))];
         for key in keys {
             assert_eq!(Key::parse(&key.to_string()), Some(key));
         }
-        for other in ["", "taken", "taken/x", "endpoint/A B", "owed/issuer", "owed/issuer/", "owed//x", "x/1"] {
+        for other in ["", "taken", "taken/x", "endpoint/A B", "owed/issuer", "owed/issuer/", "owed//x", "x/1"]
+        {
             assert_eq!(Key::parse(other), None, "{other}");
         }
     }

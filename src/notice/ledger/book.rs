@@ -347,5 +347,6 @@ fn bound(ranges: &mut Vec<Range>) {
 
 fn join(range: &mut Range, other: Range) {
     range.to = range.to.max(other.to);
-    range.count = range.count.saturating_add(other.count).min(u64::try_from(range.to - range.from).unwrap_or(0));
+    range.count =
+        range.count.saturating_add(other.count).min(u64::try_from(range.to - range.from).unwrap_or(0));
 }

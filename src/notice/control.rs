@@ -1,0 +1,235 @@
+//! What stands on `cardwatch.control` about webhooks: the state of endpoints, and what somebody asked for.
+//!
+//! - `endpoint/NAME`: whether it is disabled, and since when it fails;
+//! - `command/ID`: one act that every owner of a partition carries out for its partitions, once;
+//! - `instance/NAME`: which endpoints a running process tells, so that two that differ do not run together.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::delivery::{DeliveryId, EndpointName};
+use crate::domain::time::Timestamp;
+
+use super::record::Member;
+
+const ENDPOINT: &str = "endpoint/";
+const COMMAND: &str = "command/";
+const INSTANCE: &str = "instance/";
+
+/// The state of an endpoint that all processes share.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct EndpointState {
+    /// Why it is told nothing, and since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<Disabled>,
+    /// Since when every attempt has failed, as far as that was worth writing down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<Timestamp>,
+    /// The generation of its newest secret, as it was last rotated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<String>,
+}
+
+/// An endpoint is told nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disabled {
+    /// Since when.
+    pub at: Timestamp,
+    /// Why.
+    pub why: Why,
+    /// Who said so, where a person did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// Why an endpoint is disabled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// It failed for days.
+    Failing,
+    /// It answered 410.
+    Gone,
+    /// Somebody asked.
+    Asked,
+}
+
+impl Why {
+    /// The reason in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Why::Failing => "it failed for too long",
+            Why::Gone => "it answered 410 Gone",
+            Why::Asked => "somebody asked for it",
+        }
+    }
+}
+
+/// What somebody asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// To whom it is to be told again.
+    pub endpoint: EndpointName,
+    /// What.
+    pub replay: Replay,
+    /// Who asked.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What is to be told again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Replay {
+    /// These alerts, by their partition.
+    Alerts(Vec<(i32, Member)>),
+    /// These deliveries that failed, by their partition, with the members they had.
+    Failed(Vec<(i32, DeliveryId, Vec<Member>)>),
+    /// Everything in these ranges of offsets, by partition.
+    Ranges(Vec<(i32, i64, i64)>),
+}
+
+/// A running process and what it tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instance {
+    /// Its endpoints.
+    pub endpoints: Vec<EndpointName>,
+    /// When it last said that it is there.
+    pub alive: Timestamp,
+}
+
+/// The key of an endpoint's state.
+pub fn endpoint_key(name: &EndpointName) -> String {
+    format!("{ENDPOINT}{name}")
+}
+
+/// The key of a command.
+pub fn command_key(id: &str) -> String {
+    format!("{COMMAND}{id}")
+}
+
+/// The key of a process.
+pub fn instance_key(name: &str) -> String {
+    format!("{INSTANCE}{name}")
+}
+
+/// Everything that is known from the topic.
+#[derive(Debug, Clone, Default)]
+pub struct Control {
+    /// The state of each endpoint that has one.
+    pub endpoints: BTreeMap<EndpointName, EndpointState>,
+    /// Commands by offset.
+    pub commands: BTreeMap<i64, (String, Command)>,
+    /// Processes by name.
+    pub instances: BTreeMap<String, Instance>,
+}
+
+impl Control {
+    /// Takes a record in. What is not about webhooks is passed over.
+    ///
+    /// # Errors
+    /// When a record about webhooks does not read.
+    pub fn apply(&mut self, offset: i64, key: &str, value: Option<&[u8]>) -> Result<(), serde_json::Error> {
+        if let Some(name) = key.strip_prefix(ENDPOINT) {
+            if let Ok(name) = name.parse::<EndpointName>() {
+                match value {
+                    Some(value) => drop(self.endpoints.insert(name, serde_json::from_slice(value)?)),
+                    None => drop(self.endpoints.remove(&name)),
+                }
+            }
+        } else if let Some(id) = key.strip_prefix(COMMAND) {
+            self.commands.retain(|_, (known, _)| known != id);
+            if let Some(value) = value {
+                self.commands.insert(offset, (id.to_owned(), serde_json::from_slice(value)?));
+            }
+        } else if let Some(name) = key.strip_prefix(INSTANCE) {
+            match value {
+                Some(value) => drop(self.instances.insert(name.to_owned(), serde_json::from_slice(value)?)),
+                None => drop(self.instances.remove(name)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an endpoint is told nothing.
+    pub fn is_disabled(&self, endpoint: &EndpointName) -> bool {
+        self.endpoints.get(endpoint).is_some_and(|state| state.disabled.is_some())
+    }
+
+    /// A process that is alive at `now` and tells other endpoints than `own`, beside the one named `name`.
+    pub fn contradicts<'a>(
+        &'a self,
+        name: &str,
+        own: &[EndpointName],
+        now: Timestamp,
+        within_ms: i64,
+    ) -> Option<(&'a str, &'a Instance)> {
+        let alive = |instance: &Instance| instance.alive.plus_millis(within_ms) > now;
+        let others = self.instances.iter().filter(|(other, instance)| *other != name && alive(instance));
+        let mut differing = others.filter(|(_, instance)| {
+            let theirs: std::collections::BTreeSet<_> = instance.endpoints.iter().collect();
+            theirs != own.iter().collect()
+        });
+        differing.next().map(|(name, instance)| (name.as_str(), instance))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> EndpointName {
+        text.parse().unwrap()
+    }
+
+    fn put(control: &mut Control, offset: i64, key: &str, value: &impl Serialize) {
+        control.apply(offset, key, Some(&serde_json::to_vec(value).unwrap())).unwrap();
+    }
+
+    #[test]
+    fn the_newest_record_of_a_key_holds_until_its_tombstone() {
+        let mut control = Control::default();
+        let disabled = Disabled { at: Timestamp(1), why: Why::Gone, by: None };
+        let state = EndpointState { disabled: Some(disabled), ..EndpointState::default() };
+        put(&mut control, 0, &endpoint_key(&name("a")), &state);
+        assert!(control.is_disabled(&name("a")));
+        assert!(!control.is_disabled(&name("b")));
+        put(&mut control, 1, &endpoint_key(&name("a")), &EndpointState::default());
+        assert!(!control.is_disabled(&name("a")));
+        control.apply(2, &endpoint_key(&name("a")), None).unwrap();
+        assert!(control.endpoints.is_empty());
+    }
+
+    #[test]
+    fn a_command_is_known_by_its_offset_until_it_is_taken_away() {
+        let command = Command {
+            endpoint: name("a"),
+            replay: Replay::Ranges(vec![(0, 1, 9)]),
+            by: "ops".to_owned(),
+            at: Timestamp(5),
+        };
+        let mut control = Control::default();
+        put(&mut control, 4, &command_key("x"), &command);
+        put(&mut control, 7, &command_key("y"), &command);
+        assert_eq!(control.commands.keys().copied().collect::<Vec<_>>(), [4, 7]);
+        control.apply(8, &command_key("x"), None).unwrap();
+        assert_eq!(control.commands.keys().copied().collect::<Vec<_>>(), [7]);
+        assert!(control.apply(9, &command_key("z"), Some(b"{}")).is_err());
+        control.apply(10, "begun/group/topic", Some(b"not even JSON")).unwrap();
+    }
+
+    #[test]
+    fn processes_that_tell_different_endpoints_contradict_each_other_while_they_live() {
+        let mut control = Control::default();
+        let instance = Instance { endpoints: vec![name("b"), name("a")], alive: Timestamp(1_000) };
+        put(&mut control, 0, &instance_key("one"), &instance);
+        let own = [name("a"), name("b")];
+        assert_eq!(control.contradicts("two", &own, Timestamp(1_001), 30_000), None);
+        let fewer = [name("a")];
+        assert!(control.contradicts("two", &fewer, Timestamp(30_999), 30_000).is_some());
+        assert_eq!(control.contradicts("two", &fewer, Timestamp(31_000), 30_000), None);
+        assert_eq!(control.contradicts("one", &fewer, Timestamp(1_001), 30_000), None);
+    }
+}
