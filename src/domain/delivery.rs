@@ -62,8 +62,20 @@ impl fmt::Debug for EndpointName {
 /// The id of a delivery and the `webhook-id` of its requests: the same in every attempt, by whichever process. It
 /// holds no `.`, which Standard Webhooks keeps for itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "String", into = "String")]
 pub struct DeliveryId(Arc<str>);
+
+impl From<String> for DeliveryId {
+    fn from(text: String) -> DeliveryId {
+        DeliveryId(text.into())
+    }
+}
+
+impl From<DeliveryId> for String {
+    fn from(id: DeliveryId) -> String {
+        id.0.as_ref().to_owned()
+    }
+}
 
 impl DeliveryId {
     /// The id of one revision of an alert: `alr_…-REVISION`.
