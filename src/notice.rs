@@ -5,3 +5,8 @@ pub mod control;
 pub mod ledger;
 pub mod record;
 pub mod standing;
+pub mod body;
+pub mod filter;
+pub mod samples;
+pub mod schedule;
+pub mod sign;

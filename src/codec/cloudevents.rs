@@ -1,4 +1,7 @@
-//! CloudEvents 1.0 in binary mode (Kafka protocol binding) and the W3C trace context.
+//! CloudEvents 1.0 in binary mode (Kafka protocol binding), in structured mode (JSON), and the W3C trace context.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::domain::alert::Alert;
 use crate::domain::sighting::Sighting;
@@ -8,6 +11,11 @@ use super::card::CardField;
 
 /// Kafka headers: name and value.
 pub type Headers = Vec<(String, Vec<u8>)>;
+
+/// The media type of an event in structured mode.
+pub const STRUCTURED: &str = "application/cloudevents+json";
+/// The media type of several.
+pub const BATCH: &str = "application/cloudevents-batch+json";
 
 /// The name of the trace header, in the input and in the output.
 pub const TRACEPARENT: &str = "traceparent";
@@ -28,17 +36,56 @@ pub fn of_sighting(sighting: &Sighting, traceparent: Option<&str>) -> Headers {
 /// The headers of an alert. The event's id is the alert's; a later revision is an event of its own, and happened when
 /// somebody decided.
 pub fn of_alert(alert: &Alert, traceparent: Option<&str>) -> Headers {
-    let subject = alert.card.fingerprint.to_string();
+    event_of(alert, &alert.card.fingerprint.to_string()).headers(traceparent)
+}
+
+fn event_of<'a>(alert: &'a Alert, subject: &'a str) -> Event<'a> {
     let id = if alert.revision <= 1 { alert.id.clone() } else { format!("{}.{}", alert.id, alert.revision) };
     let decided = alert.outcome.as_ref().filter(|_| alert.revision > 1);
-    let event = Event {
+    Event {
         id,
         source: if decided.is_some() { "/cardwatch/books" } else { "/cardwatch/score" },
         kind: &alert.schema,
         time: decided.map_or(alert.raised_at, |decision| decision.at),
-        subject: Some(&subject),
-    };
-    event.headers(traceparent)
+        subject: Some(subject),
+    }
+}
+
+/// An event in structured mode: attributes and data in one JSON object.
+#[derive(Debug, Serialize)]
+pub struct Structured<'a, D> {
+    specversion: &'static str,
+    id: String,
+    source: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    time: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
+    datacontenttype: &'static str,
+    data: D,
+}
+
+/// An alert as an event in structured mode, with the attributes of its headers. `data` is its record, byte for byte.
+pub fn structured<'a>(alert: &'a Alert, data: &'a RawValue) -> Structured<'a, &'a RawValue> {
+    let Event { id, source, kind, time, .. } = event_of(alert, "");
+    let subject = Some(alert.card.fingerprint.to_string());
+    let (specversion, datacontenttype) = ("1.0", "application/json");
+    Structured { specversion, id, source, kind, time, subject, datacontenttype, data }
+}
+
+/// A sign of life as an event in structured mode.
+pub fn heartbeat<D: Serialize>(schema: &str, at: Timestamp, data: D) -> Structured<'_, D> {
+    Structured {
+        specversion: "1.0",
+        id: format!("heartbeat-{}", at.millis()),
+        source: "/cardwatch/notify",
+        kind: schema,
+        time: at,
+        subject: None,
+        datacontenttype: "application/json",
+        data,
+    }
 }
 
 /// The attributes of an event whose data is JSON.

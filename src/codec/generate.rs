@@ -200,7 +200,7 @@ pub(super) fn outcome() -> impl Strategy<Value = Outcome> {
         .prop_map(|(subject, decision, about)| Outcome { subject, decision, about })
 }
 
-pub(super) fn alert() -> impl Strategy<Value = Alert> {
+pub(crate) fn alert() -> impl Strategy<Value = Alert> {
     let state = select(vec![State::Open, State::Escalated, State::Withdrawn, State::Closed]);
     let kind = select(vec![AlertKind::Live, AlertKind::Late, AlertKind::LookBack, AlertKind::Test]);
     let severity = select(vec![Severity::Low, Severity::Medium, Severity::High]);

@@ -27,4 +27,4 @@ pub mod seal;
 pub mod wire;
 
 #[cfg(test)]
-mod generate;
+pub(crate) mod generate;

@@ -1,344 +1,46 @@
-//! From the text of a condition to a checked expression.
-//!
-//! Conditions are CEL (the Common Expression Language), parsed by the `cel` crate, which checks no
-//! types. The part of CEL that makes sense over flat signals is taken, the rest refused by name:
-//!
-//! - `&& || ! == != < <= > >= + - * / %`, `c ? a : b`, parentheses;
-//! - whole numbers, decimals, texts, `true`, `false`; `x in [literals]`;
-//! - `text.startsWith("…")`, `endsWith`, `contains`;
-//! - `known(signal)`: whether a signal has a value (in place of CEL's `has`, which needs a message).
-//!
-//! The divisor of `/` and `%` is a literal other than zero, so that no rule can fail while judging.
+//! The conditions of rules: over signals.
 
-use cel::Program;
-use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, SourceInfo, operators};
-
-use crate::scoring::signals::{Signal, SignalSet};
-
-use super::expression::{Arithmetic, Comparison, Node, TextMatch};
-use super::nearest;
-use super::types::{Type, arithmetic, comparison};
+use crate::scoring::condition::{self, Kind, Values, Vocabulary, Wrong};
+use crate::scoring::signals::{Signal, SignalSet, SignalType, Signals, Value};
 
 /// A checked condition.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Condition {
-    pub(super) node: Node,
+    pub(super) node: condition::Condition<Signal>,
     pub(super) reads: SignalSet,
 }
 
-/// Something wrong in a condition; `line` counts from 0 within its text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wrong {
-    pub(super) line: usize,
-    pub(super) message: String,
-}
-
-/// The longest condition, in bytes.
-const CONDITION_BYTES_MAX: usize = 4096;
-
 /// Parses and checks a condition.
 pub(super) fn condition(text: &str) -> Result<Condition, Vec<Wrong>> {
-    if text.len() > CONDITION_BYTES_MAX {
-        let message = format!("longer than {CONDITION_BYTES_MAX} bytes: make it several rules");
-        return Err(vec![Wrong { line: 0, message }]);
+    let node = condition::condition::<Signal>(text)?;
+    let mut reads = SignalSet::default();
+    node.reads().iter().for_each(|signal| reads.insert(*signal));
+    Ok(Condition { node, reads })
+}
+
+impl Vocabulary for Signal {
+    const ALL: &'static [Signal] = Signal::ALL;
+    const NOUN: &'static str = "signal";
+    const OWNER: &'static str = "rule";
+
+    fn name(self) -> &'static str {
+        Signal::name(self)
     }
-    let program = Program::compile(text).map_err(|errors| {
-        let wrong = |error: &cel::ParseError| Wrong {
-            line: usize::try_from(error.pos.0 - 1).unwrap_or(0),
-            message: format!("not CEL: {}", error.msg.replace('\n', " ")),
-        };
-        errors.errors.iter().map(wrong).collect::<Vec<_>>()
-    })?;
-    let mut checker =
-        Checker { text, source: program.source_info(), reads: SignalSet::default(), wrongs: Vec::new() };
-    let (node, kind) = checker.expression(program.expression());
-    if !kind.is_bool() {
-        checker.wrong(program.expression(), format!("is {}: a rule needs true or false", kind.name()));
-    }
-    match checker.wrongs {
-        wrongs if wrongs.is_empty() => Ok(Condition { node, reads: checker.reads }),
-        wrongs => Err(wrongs),
+
+    fn kind(self) -> Kind {
+        match Signal::kind(self) {
+            SignalType::Bool => Kind::Bool,
+            SignalType::Int | SignalType::Amount => Kind::Int,
+            SignalType::Double => Kind::Double,
+            SignalType::Text => Kind::Text,
+            SignalType::Word(words) => Kind::Word(words),
+        }
     }
 }
 
-struct Checker<'a> {
-    text: &'a str,
-    source: &'a SourceInfo,
-    reads: SignalSet,
-    wrongs: Vec<Wrong>,
-}
-
-/// What stands for an expression that was complained about.
-const NOTHING: (Node, Type) = (Node::Bool(false), Type::Any);
-
-impl Checker<'_> {
-    fn wrong(&mut self, at: &IdedExpr, message: String) {
-        // Positions count characters, not bytes.
-        let start = self.source.offset_for(at.id).map_or(0, |(start, _)| start as usize);
-        let line = self.text.chars().take(start).filter(|c| *c == '\n').count();
-        self.wrongs.push(Wrong { line, message });
-    }
-
-    fn refuse(&mut self, at: &IdedExpr, message: String) -> (Node, Type) {
-        self.wrong(at, message);
-        NOTHING
-    }
-
-    fn expression(&mut self, at: &IdedExpr) -> (Node, Type) {
-        match &at.expr {
-            Expr::Ident(name) => self.signal(at, name),
-            Expr::Literal(literal) => self.literal(at, literal),
-            Expr::Call(call) => self.call(at, call),
-            Expr::Select(select) => self.refuse(
-                at,
-                format!("`.{}`: signals have no fields, write `known(x)` to ask for a value", select.field),
-            ),
-            Expr::List(_) => self.refuse(at, "a list may only stand on the right of `in`".to_owned()),
-            Expr::Comprehension(_) => {
-                self.refuse(at, "all, exists, map and filter: no signal is a list".to_owned())
-            }
-            Expr::Map(_) | Expr::Struct(_) => self.refuse(at, "maps and messages are not taken".to_owned()),
-            Expr::Unspecified => self.refuse(at, "an empty expression".to_owned()),
-        }
-    }
-
-    fn signal(&mut self, at: &IdedExpr, name: &str) -> (Node, Type) {
-        let Some(signal) = Signal::from_name(name) else {
-            let names = Signal::ALL.iter().map(|signal| signal.name());
-            return self.refuse(at, format!("no signal is called `{name}`{}", nearest(name, names)));
-        };
-        self.reads.insert(signal);
-        (Node::Signal(signal), Type::of(signal))
-    }
-
-    fn literal(&mut self, at: &IdedExpr, literal: &LiteralValue) -> (Node, Type) {
-        match literal {
-            LiteralValue::Boolean(value) => (Node::Bool(*value.inner()), Type::Bool),
-            LiteralValue::Int(value) => (Node::Int(*value.inner()), Type::Int),
-            LiteralValue::Double(value) => (Node::Double(*value.inner()), Type::Double),
-            LiteralValue::String(value) => (Node::Text(value.inner().into()), Type::Text),
-            LiteralValue::UInt(_) => self.refuse(at, "write whole numbers without `u`".to_owned()),
-            LiteralValue::Bytes(_) => self.refuse(at, "no signal is a byte string".to_owned()),
-            LiteralValue::Null => {
-                self.refuse(at, "no signal is null: write `!known(x)` to ask for a missing value".to_owned())
-            }
-        }
-    }
-
-    fn call(&mut self, at: &IdedExpr, call: &CallExpr) -> (Node, Type) {
-        if let Some(target) = &call.target {
-            return self.text_match(at, call, target);
-        }
-        match (call.func_name.as_str(), call.args.as_slice()) {
-            (operators::LOGICAL_AND | operators::LOGICAL_OR, terms) => self.logic(&call.func_name, terms),
-            (operators::LOGICAL_NOT, [inner]) => (Node::Not(Box::new(self.truth(inner))), Type::Bool),
-            (operators::NEGATE, [inner]) => {
-                let (node, kind) = self.number(inner);
-                (Node::Negate(Box::new(node)), kind)
-            }
-            (operators::CONDITIONAL, [test, then, otherwise]) => self.choose(at, test, then, otherwise),
-            (operators::IN, [left, right]) => self.one_of(left, right),
-            ("known", [IdedExpr { expr: Expr::Ident(name), .. }]) => match self.signal(at, name) {
-                (Node::Signal(signal), _) => (Node::Known(signal), Type::Bool),
-                _ => NOTHING,
-            },
-            ("known", _) => self.refuse(at, "known() takes the name of one signal".to_owned()),
-            (name, [left, right]) => {
-                if let Some(operation) = arithmetic(name) {
-                    self.arithmetic(at, operation, left, right)
-                } else if let Some(comparison) = comparison(name) {
-                    self.comparison(at, comparison, left, right)
-                } else {
-                    self.unknown_function(at, name)
-                }
-            }
-            (name, _) => self.unknown_function(at, name),
-        }
-    }
-
-    fn unknown_function(&mut self, at: &IdedExpr, name: &str) -> (Node, Type) {
-        let near = nearest(name, ["known", "startsWith", "endsWith", "contains"].into_iter());
-        self.refuse(at, format!("`{name}` is not taken in rules{near}"))
-    }
-
-    fn logic(&mut self, operator: &str, terms: &[IdedExpr]) -> (Node, Type) {
-        let mut flat = Vec::new();
-        for term in terms {
-            let node = self.truth(term);
-            match (operator, node) {
-                (operators::LOGICAL_AND, Node::All(inner)) | (operators::LOGICAL_OR, Node::Any(inner)) => {
-                    flat.extend(inner);
-                }
-                (_, node) => flat.push(node),
-            }
-        }
-        let node = if operator == operators::LOGICAL_AND { Node::All(flat) } else { Node::Any(flat) };
-        (node, Type::Bool)
-    }
-
-    fn choose(
-        &mut self,
-        at: &IdedExpr,
-        test: &IdedExpr,
-        then: &IdedExpr,
-        otherwise: &IdedExpr,
-    ) -> (Node, Type) {
-        let test = self.truth(test);
-        let (then, then_kind) = self.expression(then);
-        let (otherwise, otherwise_kind) = self.expression(otherwise);
-        let kind = match (then_kind, otherwise_kind) {
-            (Type::Any, kind) | (kind, Type::Any) => kind,
-            (left, right) if left == right => left,
-            (left, right) if left.is_text() && right.is_text() => Type::Text,
-            (left, right) => {
-                self.wrong(
-                    at,
-                    format!("is either {} or {}: both must be the same", left.name(), right.name()),
-                );
-                Type::Any
-            }
-        };
-        (Node::Choose(Box::new([test, then, otherwise])), kind)
-    }
-
-    fn one_of(&mut self, left: &IdedExpr, right: &IdedExpr) -> (Node, Type) {
-        let (node, kind) = self.expression(left);
-        let Expr::List(list) = &right.expr else {
-            return self
-                .refuse(right, "`in` needs a list of literals on its right: [\"a\", \"b\"]".to_owned());
-        };
-        let mut items = Vec::with_capacity(list.elements.len());
-        for element in &list.elements {
-            if !matches!(element.expr, Expr::Literal(_)) {
-                self.wrong(element, "a list holds literals only".to_owned());
-                continue;
-            }
-            let (item, item_kind) = self.expression(element);
-            self.comparable(element, kind, (&item, item_kind));
-            items.push(item);
-        }
-        (Node::OneOf(Box::new(node), items), Type::Bool)
-    }
-
-    fn text_match(&mut self, at: &IdedExpr, call: &CallExpr, target: &IdedExpr) -> (Node, Type) {
-        let question = match call.func_name.as_str() {
-            "startsWith" => TextMatch::StartsWith,
-            "endsWith" => TextMatch::EndsWith,
-            "contains" => TextMatch::Contains,
-            name => return self.unknown_function(at, name),
-        };
-        let (node, kind) = self.expression(target);
-        if !kind.is_text() {
-            self.wrong(target, format!("is {}: {} asks about a text", kind.name(), call.func_name));
-        }
-        match call.args.as_slice() {
-            [IdedExpr { expr: Expr::Literal(LiteralValue::String(part)), .. }] => {
-                (Node::Match(question, Box::new(node), part.inner().into()), Type::Bool)
-            }
-            _ => self.refuse(at, format!("{} takes one text in quotes", call.func_name)),
-        }
-    }
-
-    fn arithmetic(
-        &mut self,
-        at: &IdedExpr,
-        operation: Arithmetic,
-        left: &IdedExpr,
-        right: &IdedExpr,
-    ) -> (Node, Type) {
-        let (left, left_kind) = self.number(left);
-        let (right_node, right_kind) = self.number(right);
-        let kind = match (left_kind, right_kind) {
-            (Type::Any, kind) | (kind, Type::Any) => kind,
-            (left, right) if left == right => left,
-            (left, right) => {
-                let message = format!(
-                    "calculates with {} and {}: write a decimal literal as `2.0`",
-                    left.name(),
-                    right.name()
-                );
-                return self.refuse(at, message);
-            }
-        };
-        if matches!(operation, Arithmetic::Divide | Arithmetic::Remainder) {
-            let divides = match right_node {
-                Node::Int(value) => value != 0,
-                Node::Double(value) => value != 0.0,
-                _ => false,
-            };
-            if !divides {
-                self.wrong(right, "a divisor must be a literal other than zero".to_owned());
-            }
-            if operation == Arithmetic::Remainder && kind == Type::Double {
-                self.wrong(at, "`%` takes whole numbers".to_owned());
-            }
-        }
-        (Node::Arithmetic(operation, Box::new([left, right_node])), kind)
-    }
-
-    fn comparison(
-        &mut self,
-        at: &IdedExpr,
-        comparison: Comparison,
-        left: &IdedExpr,
-        right: &IdedExpr,
-    ) -> (Node, Type) {
-        let (left_node, left_kind) = self.expression(left);
-        let (right_node, right_kind) = self.expression(right);
-        let equality = matches!(comparison, Comparison::Equal | Comparison::NotEqual);
-        if equality {
-            self.comparable(left, right_kind, (&left_node, left_kind));
-            if !matches!(left_node, Node::Text(_)) {
-                self.comparable(right, left_kind, (&right_node, right_kind));
-            }
-        } else if !left_kind.is_number() || !right_kind.is_number() {
-            let message =
-                format!("orders {} and {}: only numbers have an order", left_kind.name(), right_kind.name());
-            self.wrong(at, message);
-        }
-        (Node::Compare(comparison, Box::new([left_node, right_node])), Type::Bool)
-    }
-
-    /// Complains unless `item` can equal a value of `kind`; a word must be one of the list.
-    fn comparable(&mut self, at: &IdedExpr, kind: Type, item: (&Node, Type)) {
-        match (kind, item) {
-            (Type::Word(signal, words), (Node::Text(text), _)) => {
-                let mut choices = words.iter().copied().filter(|word| *word != "unknown");
-                if &**text == "unknown" {
-                    let name = signal.name();
-                    self.wrong(at, format!("unknown is no word to compare with: write `!known({name})`"));
-                } else if !choices.clone().any(|word| word == &**text) {
-                    let near = nearest(text, choices.clone());
-                    let first = choices.next().unwrap_or_default();
-                    let list = choices.fold(first.to_owned(), |list, word| list + ", " + word);
-                    self.wrong(at, format!("{} is never \"{text}\"{near} (it is {list})", signal.name()));
-                }
-            }
-            (Type::Any, _) | (_, (_, Type::Any)) => {}
-            (kind, (_, item)) => {
-                let fits = kind.is_number() && item.is_number()
-                    || kind.is_text() && item.is_text()
-                    || kind.is_bool() && item.is_bool();
-                if !fits {
-                    self.wrong(at, format!("compares {} with {}", kind.name(), item.name()));
-                }
-            }
-        }
-    }
-
-    fn truth(&mut self, at: &IdedExpr) -> Node {
-        let (node, kind) = self.expression(at);
-        if !kind.is_bool() {
-            self.wrong(at, format!("is {}: true or false is needed here", kind.name()));
-        }
-        node
-    }
-
-    fn number(&mut self, at: &IdedExpr) -> (Node, Type) {
-        let (node, kind) = self.expression(at);
-        if kind.is_number() {
-            return (node, kind);
-        }
-        self.refuse(at, format!("is {}: a number is needed here", kind.name()))
+impl<'v> Values<'v, Signal> for Signals<'v> {
+    #[inline]
+    fn get(&self, signal: Signal) -> Value<'v> {
+        Signals::get(self, signal)
     }
 }

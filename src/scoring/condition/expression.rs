@@ -1,32 +1,36 @@
-//! A checked condition, and its value for one sighting.
+//! A checked condition, and its value for what it is asked about.
 //!
-//! Three-valued: an unknown signal makes what is computed from it unknown, except that `false && x` is
+//! Three-valued: an unknown name makes what is computed from it unknown, except that `false && x` is
 //! false and `true || x` is true whatever `x` is. A whole-number overflow is unknown as well.
 
 use std::cmp::Ordering;
 
-use crate::scoring::signals::{Signal, Signals, Value};
+use crate::scoring::signals::Value;
 
-/// A node of a condition. Only [`super::check`] makes them, so types always fit.
+use super::Values;
+
+/// A node of a condition. Only [`super::condition`] makes them, so types always fit.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Node {
+pub(super) enum Node<N> {
     Bool(bool),
     Int(i64),
     Double(f64),
     Text(Box<str>),
-    Signal(Signal),
-    /// `known(signal)`: whether the signal has a value.
-    Known(Signal),
-    Not(Box<Node>),
-    Negate(Box<Node>),
-    All(Vec<Node>),
-    Any(Vec<Node>),
+    Name(N),
+    /// `known(name)`: whether the name has a value.
+    Known(N),
+    /// `"text" in name`: whether the texts of the name have this one among them.
+    Holds(N, Box<str>),
+    Not(Box<Node<N>>),
+    Negate(Box<Node<N>>),
+    All(Vec<Node<N>>),
+    Any(Vec<Node<N>>),
     /// Condition, value if true, value if false.
-    Choose(Box<[Node; 3]>),
-    Arithmetic(Arithmetic, Box<[Node; 2]>),
-    Compare(Comparison, Box<[Node; 2]>),
-    OneOf(Box<Node>, Vec<Node>),
-    Match(TextMatch, Box<Node>, Box<str>),
+    Choose(Box<[Node<N>; 3]>),
+    Arithmetic(Arithmetic, Box<[Node<N>; 2]>),
+    Compare(Comparison, Box<[Node<N>; 2]>),
+    OneOf(Box<Node<N>>, Vec<Node<N>>),
+    Match(TextMatch, Box<Node<N>>, Box<str>),
 }
 
 /// An operation on two numbers of one type.
@@ -58,46 +62,47 @@ pub(super) enum TextMatch {
     Contains,
 }
 
-impl Node {
-    /// The value for one sighting.
-    pub(super) fn value<'v>(&'v self, signals: &Signals<'v>) -> Value<'v> {
+impl<N: Copy> Node<N> {
+    /// The value under these values of the names.
+    pub(super) fn value<'v, V: Values<'v, N>>(&'v self, values: &V) -> Value<'v> {
         match self {
             Node::Bool(value) => Value::Bool(*value),
             Node::Int(value) => Value::Int(*value),
             Node::Double(value) => Value::Double(*value),
             Node::Text(text) => Value::Text(text),
-            Node::Signal(signal) => signals.get(*signal),
-            Node::Known(signal) => Value::Bool(signals.get(*signal) != Value::Unknown),
-            Node::Not(inner) => match inner.value(signals) {
+            Node::Name(name) => values.get(*name),
+            Node::Known(name) => Value::Bool(values.is_known(*name)),
+            Node::Holds(name, text) => values.holds(*name, text).into(),
+            Node::Not(inner) => match inner.value(values) {
                 Value::Bool(value) => Value::Bool(!value),
                 _ => Value::Unknown,
             },
-            Node::Negate(inner) => match inner.value(signals) {
+            Node::Negate(inner) => match inner.value(values) {
                 Value::Int(value) => value.checked_neg().into(),
                 Value::Double(value) => Value::Double(-value),
                 _ => Value::Unknown,
             },
-            Node::All(terms) => decided_by(false, terms, signals),
-            Node::Any(terms) => decided_by(true, terms, signals),
-            Node::Choose(parts) => match parts[0].value(signals) {
-                Value::Bool(true) => parts[1].value(signals),
-                Value::Bool(false) => parts[2].value(signals),
+            Node::All(terms) => decided_by(false, terms, values),
+            Node::Any(terms) => decided_by(true, terms, values),
+            Node::Choose(parts) => match parts[0].value(values) {
+                Value::Bool(true) => parts[1].value(values),
+                Value::Bool(false) => parts[2].value(values),
                 _ => Value::Unknown,
             },
             Node::Arithmetic(operation, sides) => {
-                operation.apply(sides[0].value(signals), sides[1].value(signals))
+                operation.apply(sides[0].value(values), sides[1].value(values))
             }
             Node::Compare(comparison, sides) => {
-                comparison.apply(sides[0].value(signals), sides[1].value(signals))
+                comparison.apply(sides[0].value(values), sides[1].value(values))
             }
-            Node::OneOf(inner, list) => match inner.value(signals) {
+            Node::OneOf(inner, list) => match inner.value(values) {
                 Value::Unknown => Value::Unknown,
                 value => list
                     .iter()
-                    .any(|item| Comparison::Equal.apply(value, item.value(signals)) == Value::Bool(true))
+                    .any(|item| Comparison::Equal.apply(value, item.value(values)) == Value::Bool(true))
                     .into(),
             },
-            Node::Match(question, inner, part) => match inner.value(signals) {
+            Node::Match(question, inner, part) => match inner.value(values) {
                 Value::Text(text) => match question {
                     TextMatch::StartsWith => text.starts_with(&**part),
                     TextMatch::EndsWith => text.ends_with(&**part),
@@ -111,10 +116,10 @@ impl Node {
 }
 
 /// `&&` (decided by false) or `||` (decided by true): the deciding value wins, then unknown.
-fn decided_by<'v>(deciding: bool, terms: &'v [Node], signals: &Signals<'v>) -> Value<'v> {
+fn decided_by<'v, N: Copy, V: Values<'v, N>>(deciding: bool, terms: &'v [Node<N>], values: &V) -> Value<'v> {
     let mut value = Value::Bool(!deciding);
     for term in terms {
-        match term.value(signals) {
+        match term.value(values) {
             Value::Bool(term) if term == deciding => return Value::Bool(deciding),
             Value::Bool(_) => {}
             _ => value = Value::Unknown,

@@ -2,32 +2,34 @@
 
 use cel::common::ast::operators;
 
-use crate::scoring::signals::{Signal, SignalType};
-
 use super::expression::{Arithmetic, Comparison};
+use super::{Kind, Vocabulary};
 
 /// The type of an expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Type {
+pub(super) enum Type<N> {
     Bool,
     Int,
     Double,
     Text,
-    /// A signal that holds one of these words.
-    Word(Signal, &'static [&'static str]),
+    /// A name that holds one of these words.
+    Word(N, &'static [&'static str]),
+    /// A name that holds several texts, of these words where there are any.
+    Texts(N, &'static [&'static str]),
     /// Already complained about: fits everywhere.
     Any,
 }
 
-impl Type {
-    /// Of a signal's value.
-    pub(super) fn of(signal: Signal) -> Type {
-        match signal.kind() {
-            SignalType::Bool => Type::Bool,
-            SignalType::Int | SignalType::Amount => Type::Int,
-            SignalType::Double => Type::Double,
-            SignalType::Text => Type::Text,
-            SignalType::Word(words) => Type::Word(signal, words),
+impl<N: Vocabulary> Type<N> {
+    /// Of the value of a name.
+    pub(super) fn of(name: N) -> Type<N> {
+        match name.kind() {
+            Kind::Bool => Type::Bool,
+            Kind::Int => Type::Int,
+            Kind::Double => Type::Double,
+            Kind::Text => Type::Text,
+            Kind::Word(words) => Type::Word(name, words),
+            Kind::Texts(words) => Type::Texts(name, words),
         }
     }
 
@@ -37,6 +39,7 @@ impl Type {
             Type::Int => "a whole number",
             Type::Double => "a decimal number",
             Type::Text | Type::Word(..) => "a text",
+            Type::Texts(..) => "a list of texts",
             Type::Any => "anything",
         }
     }
