@@ -8,7 +8,7 @@ use std::time::Duration;
 use http_body_util::{Empty, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{Builder, SendRequest};
-use hyper::{Method, Response, StatusCode, Uri, header};
+use hyper::{Method, Response, Uri, header};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -227,7 +227,7 @@ async fn tunnel(stream: TcpStream, proxy: &Proxy, url: &Url) -> Result<Box<dyn I
     let driver = Driver(tokio::spawn(async { drop(connection.with_upgrades().await) }));
     let answer =
         sender.send_request(request).await.map_err(|error| refused(format!("the proxy: {error}")))?;
-    if answer.status() != StatusCode::OK {
+    if !answer.status().is_success() {
         return Err(refused(format!("the proxy answered {}", answer.status().as_u16())));
     }
     let through = hyper::upgrade::on(answer).await.map_err(|error| refused(format!("the proxy: {error}")))?;
