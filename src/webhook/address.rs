@@ -228,8 +228,9 @@ impl Guard {
             IpAddr::V6(_) if METADATA.contains(&address) => Err(why),
             // A form is let through where all that stands in it is.
             IpAddr::V6(outer) => {
-                embedded(outer).into_iter().flatten().try_for_each(|inner| self.check(inner.into()))?;
-                form(outer).map_or(Ok(()), Err)
+                let mut inner = embedded(outer).into_iter().flatten();
+                let passes = inner.all(|inner| self.check(inner.into()).is_ok()) && form(outer).is_none();
+                if passes { Ok(()) } else { Err(why) }
             }
         }
     }

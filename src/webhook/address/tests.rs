@@ -119,6 +119,7 @@ fn everything_else_is_not() {
 fn one_forbidden_address_refuses_the_name() {
     let guard = Guard::default();
     assert_eq!(guard.check_all(&[ip("8.8.8.8"), ip("2606:4700::1")]), Ok(()));
+    assert_eq!(guard.check(ip("::1")), Err(Forbidden::Loopback), "and says what the address is");
     let mixed = [ip("8.8.8.8"), ip("10.0.0.1"), ip("1.1.1.1")];
     assert_eq!(guard.check_all(&mixed), Err((ip("10.0.0.1"), Forbidden::Private)));
 }
