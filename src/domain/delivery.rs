@@ -65,18 +65,6 @@ impl fmt::Debug for EndpointName {
 #[serde(from = "String", into = "String")]
 pub struct DeliveryId(Arc<str>);
 
-impl From<String> for DeliveryId {
-    fn from(text: String) -> DeliveryId {
-        DeliveryId(text.into())
-    }
-}
-
-impl From<DeliveryId> for String {
-    fn from(id: DeliveryId) -> String {
-        id.0.as_ref().to_owned()
-    }
-}
-
 impl DeliveryId {
     /// The id of one revision of an alert: `alr_…-REVISION`.
     pub fn of_alert(alert: &Alert) -> DeliveryId {
