@@ -41,6 +41,8 @@ pub struct Names {
     pub audit: String,
     /// What people decided.
     pub outcomes: String,
+    /// What the lines tell each other.
+    pub control: String,
     /// Dead letters.
     pub dead_letters: String,
 }

@@ -17,7 +17,9 @@ use crate::kafka::consumer::Lookup;
 use crate::kafka::probe::Probe;
 use crate::lines::access::Access;
 use crate::lines::audit::Audit;
+use crate::lines::beginnings::Beginnings;
 use crate::lines::books::BookTopics;
+use crate::lines::control::Control;
 use crate::lines::import::ListTopic;
 use crate::lines::pump::Pace;
 use crate::lines::score::Forgetting;
@@ -66,6 +68,7 @@ pub fn names(settings: &Settings) -> Names {
         alerts: settings.topics.alerts.clone(),
         audit: settings.topics.audit.clone(),
         outcomes: settings.topics.outcomes.clone(),
+        control: settings.topics.control.clone(),
         dead_letters: settings.topics.dead_letters.clone(),
     }
 }
@@ -116,6 +119,13 @@ pub fn sweeper(settings: &Settings, audit: Audit) -> Result<Sweeper, Stopped> {
         audit: Some(audit),
         stop: Stop::new(),
     })
+}
+
+/// What is remembered of the groups of the settings. `group` names the reading client.
+pub fn beginnings(settings: &Settings, probe: &Probe, group: &str) -> Beginnings {
+    let (topic, clock) = (settings.topics.control.clone(), Arc::new(SystemClock));
+    let control = Control::new(cluster(settings), probe.clone(), topic, group.to_owned(), clock);
+    Beginnings::new(control, env!("CARGO_PKG_VERSION"))
 }
 
 /// Looks for a card on the topics of the settings.

@@ -112,6 +112,8 @@ section! {
         outcomes: String = r#""""# example r#""cardwatch.outcomes""#, derived(topic());
         /// Who did what: one partition, kept for 400 days.
         audit: String = r#""""# example r#""cardwatch.audit""#, derived(topic());
+        /// What the lines tell each other, such as that a group has begun to read: compacted, one partition.
+        control: String = r#""""# example r#""cardwatch.control""#, derived(topic());
         /// Records whose card field cannot be read.
         dead_letters: String = r#""""# example r#""cardwatch.dead-letters""#, derived(topic());
         /// Partitions of sightings, card history and alerts when they are created: equal, and fixed for

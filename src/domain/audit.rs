@@ -224,7 +224,7 @@ pub struct LostRange {
     pub first: i64,
     /// The last; below `first` where the range is empty or its extent unknown.
     pub last: i64,
-    /// The time of the first record of the range, where the log could still tell.
+    /// The time of the first record of the range, where the log could still tell, or of the last one before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Timestamp>,
     /// The time of the first record behind the range, where there is one.

@@ -3,8 +3,9 @@
 use super::audit::{GivenUp, Trail, lost_ranges};
 use super::import::{ListTopic, Until};
 use super::mark::Mark;
+use super::patience::patiently;
 use super::snapshot::Snapshots;
-use super::start::{Stopped, patiently};
+use super::start::Stopped;
 use crate::books::{Decided, Finding, Ledger};
 use crate::codec::outcome::decode_outcome;
 use crate::domain::audit::Act;

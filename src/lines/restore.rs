@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::start::{Start, Stopped, until_answered};
+use super::patience::until_answered;
+use super::start::{Start, Stopped};
 use crate::clock::Clock;
 use crate::domain::card::Fingerprint;
 use crate::fault;
@@ -31,12 +32,15 @@ const CHECKPOINT_PREFIX: &str = "checkpoint/";
 
 /// How far the input of a partition was judged: written in every transaction of `score`, beside the
 /// histories it belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// The next offset of the sightings partition.
     pub next_offset: i64,
     /// How many partitions the sightings have; fixed for life.
     pub partitions: i32,
+    /// The id of the sightings' topic, where the cluster tells one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic_id: Option<String>,
 }
 
 impl Checkpoint {
@@ -106,6 +110,20 @@ impl Restorer {
             let _ = sender.send(restorer.restore(&start));
         });
         receiver
+    }
+
+    /// The checkpoint of a partition; `None` before the first transaction. Reads the partition to its end.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(super) fn checkpoint(&self, partition: i32) -> Result<Option<Checkpoint>, Stopped> {
+        let what = format!("watermarks of {}/{partition}", self.topic);
+        let ask = || self.probe.watermarks(&self.topic, partition);
+        let marks = until_answered(&*self.clock, &self.stop, &what, ask)?;
+        match marks.high > marks.low {
+            true => Ok(self.read(partition, marks.low, marks.high)?.checkpoint),
+            false => Ok(None),
+        }
     }
 
     fn restore(&self, start: &Start) -> Result<Memory, Stopped> {
@@ -218,7 +236,7 @@ impl Restorer {
     /// The checkpoint and the group must agree, or histories would miss judgements or count them twice.
     fn verify(&self, start: &Start, memory: &Memory) -> Result<(), Stopped> {
         let partition = start.partition;
-        if let Some(checkpoint) = memory.checkpoint
+        if let Some(checkpoint) = &memory.checkpoint
             && checkpoint.partitions != self.partitions
         {
             return Err(Stopped::new(
@@ -230,7 +248,7 @@ impl Restorer {
                 ),
             ));
         }
-        let checkpoint = memory.checkpoint.map(|checkpoint| checkpoint.next_offset);
+        let checkpoint = memory.checkpoint.as_ref().map(|checkpoint| checkpoint.next_offset);
         if checkpoint != start.committed {
             let say = |offset: Option<i64>| offset.map_or("nothing".to_owned(), |offset| offset.to_string());
             return Err(Stopped::new(

@@ -357,7 +357,9 @@ impl Line for Score {
             self.send_card(*partition, card, pending, out)?;
         }
         for progress in progress {
-            let checkpoint = Checkpoint { next_offset: progress.next, partitions: self.restorer.partitions };
+            let topic_id = self.state.marks.get(&progress.partition).and_then(|mark| mark.topic_id.clone());
+            let (next_offset, partitions) = (progress.next, self.restorer.partitions);
+            let checkpoint = Checkpoint { next_offset, partitions, topic_id };
             let value = serde_json::to_vec(&checkpoint)
                 .map_err(|error| Stopped::new(exit::INTERNAL, error.to_string()))?;
             self.send_state(progress.partition, &Checkpoint::key(progress.partition), Some(&value), out)?;

@@ -14,6 +14,9 @@ use crate::support::load::card_number;
 use crate::support::program::{Ended, Signal};
 use crate::support::{Isolation, Outgoing, Program, wait};
 
+/// Where Kafka forgets how far a group had read.
+mod forgotten;
+
 const WITHIN: Duration = Duration::from_secs(60);
 const DRAIN: Duration = Duration::from_secs(5);
 

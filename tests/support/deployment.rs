@@ -89,6 +89,7 @@ impl Deployment {
         kafka.create(&names.history, internal, &[("cleanup.policy", "compact")]);
         kafka.create(&names.alerts, internal, &[("retention.ms", "-1")]);
         kafka.create(&kafka.name("outcomes"), 1, &[("cleanup.policy", "compact")]);
+        kafka.create(&kafka.name("control"), 1, &[("cleanup.policy", "compact")]);
         kafka.create(&kafka.name("dead-letters"), 1, &[]);
         kafka.create(&kafka.name("audit"), 1, &[("retention.ms", "-1")]);
         let keys = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("target/ is writable");
