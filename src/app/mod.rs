@@ -28,6 +28,7 @@ use crate::health::Health;
 use crate::judge::Judge;
 use crate::kafka::consumer::Lookup;
 use crate::kafka::probe::Probe;
+use crate::lines::audit::deliver_until;
 use crate::lines::bookkeeper::Bookkeeper;
 use crate::lines::desk::{Desk, Keeper};
 use crate::lines::import::ListTopic;
@@ -102,6 +103,7 @@ impl Service {
             watched.push(service.start_desk(&common)?);
         }
         service.start_lookout(&common, watched);
+        service.start_delivery(&common);
         Ok(service)
     }
 
@@ -226,6 +228,16 @@ impl Service {
             stop: common.stop.clone(),
         };
         self.spawn("lookout", &common.stop, move || (lookout.run(), ()));
+    }
+
+    /// Commands on this host may have written into the audit file while there was no cluster.
+    fn start_delivery(&mut self, common: &Common) {
+        let Some(audit) = common.plan.audit.clone() else { return };
+        let stop = common.stop.clone();
+        self.spawn("audit", &common.stop, move || {
+            deliver_until(&audit, &stop);
+            (Ok(()), ())
+        });
     }
 
     /// What `run` gives beside its result is dropped after the result was told: leaving a group takes its

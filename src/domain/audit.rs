@@ -194,6 +194,12 @@ pub enum AuditRecordError {
 }
 
 impl AuditRecord {
+    /// Whether it tells of a change of files beside a command, which needs no cluster: of keys and tokens.
+    pub fn is_of_local_files(&self) -> bool {
+        let local = [Act::KeyChange, Act::TokenChange].iter().any(|act| act.as_str() == self.act);
+        local && self.by.via == Via::Cli
+    }
+
     /// The record as JSON, without a line's end.
     pub fn to_json(&self) -> Vec<u8> {
         // Strings and JSON values alone: nothing that could not be written.

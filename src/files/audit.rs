@@ -7,6 +7,10 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::audit::AuditRecord;
 
+mod unsent;
+
+pub use unsent::Unsent;
+
 /// The permission bits with which others could change what is written.
 const OTHERS_WRITE: u32 = 0o022;
 
@@ -121,7 +125,7 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
 
-    fn record(id: &str) -> AuditRecord {
+    pub(super) fn record(id: &str) -> AuditRecord {
         let (user, host) = ("ops".to_owned(), "h1".to_owned());
         AuditRecord {
             schema: AUDIT_SCHEMA.to_owned(),
