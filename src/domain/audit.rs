@@ -362,6 +362,20 @@ mod tests {
     }
 
     #[test]
+    fn keys_and_tokens_changed_by_commands_are_of_local_files() {
+        for act in Act::ALL {
+            let by_command = record(act, Ending::Intent, json!(1));
+            let local = matches!(act, Act::KeyChange | Act::TokenChange);
+            assert_eq!(by_command.is_of_local_files(), local, "{act:?}");
+            for via in [Via::Http, Via::Service] {
+                let by = By { via, ..by_command.by.clone() };
+                let record = AuditRecord { by, ..by_command.clone() };
+                assert!(!record.is_of_local_files(), "{act:?} {via:?}");
+            }
+        }
+    }
+
+    #[test]
     fn every_act_has_a_word_of_its_own() {
         for act in Act::ALL {
             assert_eq!(Act::from_word(act.as_str()), Some(act));

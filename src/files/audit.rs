@@ -203,6 +203,15 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_that_is_made_for_it_is_the_owners_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let file = AuditFile::new(&home.path().join("audit/audit.jsonl"));
+        file.append(&record("a")).unwrap();
+        let directory = file.path().parent().unwrap();
+        assert_eq!(fs::metadata(directory).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
     fn a_file_that_cannot_be_written_is_named() {
         let home = tempfile::tempdir().unwrap();
         fs::write(home.path().join("file"), "").unwrap();

@@ -230,6 +230,12 @@ fn a_token_that_could_be_guessed_or_told_apart_by_nobody_is_refused() {
     assert_eq!(refused(&[good, ""]), TokenError::Weak("t1".to_owned()));
     assert_eq!(refused(&["0123456789abcdef 0123456789abcdef"]), TokenError::Letters("t0".to_owned()));
     assert_eq!(refused(&[&good.repeat(20)]), TokenError::Letters("t0".to_owned()));
+    let longest = good.repeat(20)[..512].to_owned();
+    assert!(Tokens::new(vec![token("t0", Role::Read, &longest)]).is_ok());
+    assert_eq!(refused(&[&format!("{longest}x")]), TokenError::Letters("t0".to_owned()));
+    for letter in ["*", "\"", "\u{e9}", "\u{0}"] {
+        assert_eq!(refused(&[&format!("{good}{letter}")]), TokenError::Letters("t0".to_owned()));
+    }
     assert_eq!(refused(&[good, good]), TokenError::Same("t0".to_owned(), "t1".to_owned()));
     let shown = format!("{:?} {}", tokens(), refused(&[good, good]));
     assert!(!shown.contains("0123456789abcdef"), "{shown}");

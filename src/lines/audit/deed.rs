@@ -54,3 +54,16 @@ impl Deed {
 pub(super) fn bounded(words: &str) -> String {
     words.chars().filter(|letter| !letter.is_control()).take(WORDS_MAX).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn somebodys_words_are_kept_on_one_line_and_cut() {
+        let long = format!("a\nb\u{1b}[2J{}", "é".repeat(2 * WORDS_MAX));
+        let deed = Deed::new(Act::Close, "incident/shop").because(Some(&long));
+        let kept = deed.reason.unwrap();
+        assert!(kept.starts_with("ab[2Jé") && kept.chars().count() == 1_000, "{kept}");
+    }
+}

@@ -60,3 +60,35 @@ fn what_cannot_be_written_down_is_not_begun() {
     }
     assert!(audit.record(deed()).is_err());
 }
+
+#[test]
+fn without_a_file_the_topic_must_take_a_local_act() {
+    let home = tempfile::tempdir().unwrap();
+    let places = audit(&home.path().join("unused")).shared.places.clone();
+    // A client that refuses its settings answers at once.
+    let properties = [("no.such.property".to_owned(), "1".to_owned())].into();
+    let cluster = Cluster { properties, ..places.cluster.clone() };
+    let by = By { user: "ops".to_owned(), host: "h1".to_owned(), claimed: None, via: Via::Cli, token: None };
+    let with = |file: Option<&Path>| {
+        let (cluster, file) = (cluster.clone(), file.map(AuditFile::new));
+        Audit::new(AuditPlaces { cluster, file, ..places.clone() }, by.clone())
+    };
+    let deed = || Deed::new(Act::TokenChange, "token/desk");
+    assert!(with(None).locally(deed()).is_err());
+    let file = home.path().join("audit.jsonl");
+    assert!(with(Some(&file)).locally(deed()).unwrap().missed().is_some());
+    // What the topic must take and does not was not done, and the file says so.
+    for refused in [with(Some(&file)).begin(deed()), with(Some(&file)).in_transaction(deed())] {
+        assert!(refused.is_err());
+    }
+    let endings: Vec<Ending> = written(&file).into_iter().map(|(ending, _)| ending).collect();
+    assert_eq!(endings, [Ending::Intent, Ending::Intent, Ending::Failed, Ending::Intent, Ending::Failed]);
+}
+
+#[test]
+fn a_request_is_its_tokens_and_claims_nothing_of_another() {
+    let home = tempfile::tempdir().unwrap();
+    let caller = Caller { name: "desk".to_owned(), role: crate::http::auth::Role::Decide };
+    let by = audit(&home.path().join("unused")).claiming(Some("Anna")).for_caller(&caller).by().clone();
+    assert_eq!((by.via, by.token.as_deref(), by.claimed), (Via::Http, Some("desk"), None));
+}
