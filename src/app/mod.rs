@@ -29,6 +29,7 @@ use crate::judge::Judge;
 use crate::kafka::consumer::Lookup;
 use crate::kafka::probe::Probe;
 use crate::lines::beginnings::{Beginnings, Minded, Minder};
+use crate::lines::audit::deliver_until;
 use crate::lines::bookkeeper::Bookkeeper;
 use crate::lines::control::Control;
 use crate::lines::desk::{Desk, Keeper};
@@ -109,6 +110,7 @@ impl Service {
         }
         service.start_minder(&common, &watched);
         service.start_lookout(&common, watched);
+        service.start_delivery(&common);
         Ok(service)
     }
 
@@ -258,6 +260,16 @@ impl Service {
             stop: common.stop.clone(),
         };
         self.spawn("lookout", &common.stop, move || (lookout.run(), ()));
+    }
+
+    /// Commands on this host may have written into the audit file while there was no cluster.
+    fn start_delivery(&mut self, common: &Common) {
+        let Some(audit) = common.plan.audit.clone() else { return };
+        let stop = common.stop.clone();
+        self.spawn("audit", &common.stop, move || {
+            deliver_until(&audit, &stop);
+            (Ok(()), ())
+        });
     }
 
     /// What `run` gives beside its result is dropped after the result was told: leaving a group takes its

@@ -179,6 +179,9 @@ mod tests {
         assert_eq!(read(&path, 12).unwrap().expose(), b"secret words");
         assert!(matches!(read(&path, 11), Err(PrivateError::TooLong { .. })));
         assert!(matches!(read(&path, 2), Err(PrivateError::TooLong { .. })));
+        // White space is not looked through without end for what may stand behind it.
+        fs::write(&path, format!("secret{}words", " ".repeat(20))).unwrap();
+        assert!(matches!(read(&path, 12), Err(PrivateError::TooLong { .. })));
     }
 
     #[test]
