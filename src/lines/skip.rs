@@ -108,7 +108,14 @@ impl Skip<'_> {
             Target::Time(at) => self.probe.offset_at(topic, partition, at)?,
         };
         let (first, mark) = self.stands_at()?.unwrap_or((marks.low, Mark::default()));
-        if next <= first {
+        if next == first {
+            let message = format!(
+                "group {} reads {topic}/{partition} from offset {first} on already: there is nothing to skip",
+                self.group.name()
+            );
+            return Err(Stopped::new(exit::DATA, message));
+        }
+        if next < first {
             let message = format!(
                 "group {} reads {topic}/{partition} from offset {first} on; going back to {next} would recognise the \
                  records in between twice, and skip none",
