@@ -22,6 +22,9 @@ pub enum PrivateError {
         /// Why.
         cause: io::Error,
     },
+    /// There is one already, and it is not written over.
+    #[error("{0} is there already, and is never written over: choose another name, or move it away first")]
+    Exists(PathBuf),
     /// Others may read or change it.
     #[error(
         "{path} may be read or changed by others (mode {mode:04o}, owner {owner}): what it holds may be known; if nobody \
@@ -120,8 +123,11 @@ pub fn create(path: &Path, bytes: &[u8]) -> Result<(), PrivateError> {
     let failed = |what| move |cause| PrivateError::Io { what, path: path.to_owned(), cause };
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed("make"))?;
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed("make"))?;
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut file = made.map_err(|cause| match cause.kind() {
+        io::ErrorKind::AlreadyExists => PrivateError::Exists(path.to_owned()),
+        _ => failed("make")(cause),
+    })?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed("write"))?;
     File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed("write"))
 }

@@ -119,7 +119,14 @@ impl Skip<'_> {
             Some(committed) => committed,
             None => self.remembered(marks)?,
         };
-        if next < first || (next == first && !may_stay) {
+        if next == first && !may_stay {
+            let message = format!(
+                "group {} reads {topic}/{partition} from offset {first} on already: there is nothing to skip",
+                self.group.name()
+            );
+            return Err(Stopped::new(exit::DATA, message));
+        }
+        if next < first {
             let message = format!(
                 "group {} reads {topic}/{partition} from offset {first} on; going back to {next} would recognise the \
                  records in between twice, and skip none",

@@ -147,9 +147,13 @@ fn what_cannot_be_decided_is_refused_with_its_reason() {
     let Some((deployment, mut program)) = desk("refused", twice, 2) else { return };
     let unknown = format!("alr_{}", "a".repeat(26));
     let pan = card_number(1);
-    fails(deployment.command(&["outcome", &unknown, "fraud"]), 65, &["no such alert"]);
+    fails(deployment.command(&["outcome", &unknown, "fraud"]), 65, &["there is no alert", &unknown]);
     fails(deployment.command(&["outcome", "A-1207", "fraud"]), 64, &["alerts list"]);
-    fails(deployment.command(&["outcome", "--transaction", "t9", "fraud"]), 65, &["no such alert"]);
+    fails(
+        deployment.command(&["outcome", "--transaction", "t9", "fraud"]),
+        65,
+        &["no alert on a transaction t9"],
+    );
     let several = deployment.command(&["outcome", "--transaction", "t7", "fraud"]);
     let told = fails(several, 65, &["2 alerts have this transaction id"]);
     assert_eq!(

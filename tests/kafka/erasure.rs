@@ -229,6 +229,9 @@ fn a_legal_hold_keeps_what_the_end_of_a_watch_would_remove() {
     );
     assert!((5..8).all(|card| erasing.record(card).is_some()));
     ok(erasing.command(&["incident", "hold", "shop", "--release", "--as", "Legal"]));
+    let holds =
+        json(&ok(erasing.command(&["audit", "list", "--act", "hold", "--last", "1", "--format", "json"])));
+    assert_eq!(holds["reason"], "released", "{holds}");
     let planned = sweep(&["--dry-run"]);
     assert!((5..8).all(|card| erasing.record(card).is_some()), "a dry run removed something");
     // `score` never ran, so there is no history to wait for.

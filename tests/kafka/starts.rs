@@ -209,7 +209,7 @@ fn a_range_is_skipped_exactly_when_nobody_reads_and_by_somebody_who_says_why() {
     uses(&deployment, 0, 20..30, Some(third.millis()));
 
     fails(skip("0", &["--offset", "9"]), 65, &["from offset 10 on", "twice"]);
-    fails(skip("0", &["--offset", "10"]), 65, &["from offset 10 on"]);
+    fails(skip("0", &["--offset", "10"]), 65, &["from offset 10 on already", "nothing to skip"]);
     fails(skip("0", &["--offset", "31"]), 65, &["ends at offset 30"]);
     fails(skip("7", &["--offset", "1"]), 65, &["no partition 7"]);
     let other = ["skip-to", "--topic", "other", "--partition", "0", "--offset", "1", "--reason", "x"];
