@@ -15,7 +15,7 @@ pub const POINTS: [&str; 6] =
     ["after-produce", "after-send-offsets", "after-end-txn", "after-commit", "in-revoke", "in-restore"];
 
 /// The broken variants that the fault tests must catch.
-pub const BROKEN: [&str; 9] = [
+pub const BROKEN: [&str; 10] = [
     "offsets-outside-transaction",
     "merge-before-commit",
     "restore-to-stable-offset",
@@ -25,6 +25,7 @@ pub const BROKEN: [&str; 9] = [
     "alerts-not-awaited",
     "outcome-not-compared",
     "revision-outside-transaction",
+    "departed-not-kept",
 ];
 
 #[cfg(feature = "faults")]
