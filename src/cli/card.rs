@@ -24,6 +24,7 @@ use crate::files::list::ListCard;
 use crate::lines::access::Held;
 use crate::lines::start::Stopped;
 use crate::lines::sweep::{Forgotten, Swept};
+use crate::report::plain::counted;
 use crate::report::table::{Cell, Table};
 use crate::secret::Secret;
 use crate::stop::exit;
@@ -91,14 +92,19 @@ fn said(
     match (args.change.dry_run, records, histories, outcomes) {
         (true, _, _, 0) => output.say("Dry run: nothing was written."),
         (true, ..) => output.say(&format!(
-            "Dry run: nothing was written; {outcomes} outcomes that name the card would go too."
+            "Dry run: nothing was written; {} the card would go too.",
+            counted(outcomes, "outcome that names", "outcomes that name"),
         )),
         (false, 0, 0, 0) => output.say("No incident, history or outcome holds the card."),
         (false, ..) => output.say(&format!(
-            "The card is forgotten: {records} records of incidents, {histories} histories and {outcomes} outcomes, \
-             by {} at {}. \
-             `cardwatch topics` says for how long brokers keep what was removed.",
-            mark.by, mark.at
+            "The card is forgotten: {} of incidents, {} and {}, by {} at {}. \
+             `cardwatch topics` says for how long brokers keep what was removed. \
+             The incidents' books keep their counts and sums, without the card.",
+            counted(records, "record", "records"),
+            counted(histories as u64, "history", "histories"),
+            counted(outcomes, "outcome", "outcomes"),
+            mark.by,
+            mark.at
         )),
     }
     if !histories_gone {

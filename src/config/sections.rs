@@ -266,7 +266,8 @@ section! {
     pub struct History = "history" {
         /// How many uses must be known before a signal that compares with the card's past says anything.
         min_uses: u32 = "5", whole(1..=50, "uses");
-        /// How long a card's history is kept without a sighting of the card.
+        /// How long a card's history is kept without a sighting of the card; after that only what its incidents'
+        /// books count of it.
         max_idle: Duration = r#""400d""#, duration("1d", "3650d");
     }
 }

@@ -5,6 +5,7 @@
 //! whole list would hold every reader of the topic back. Until the finishing mark is committed, nothing of
 //! a revision is visible; after it, all of it is.
 
+mod outcomes;
 mod writer;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -343,6 +344,17 @@ impl ListTopic {
     /// # Errors
     /// When the cluster does not take them.
     pub fn bury(&self, purpose: &str, topic: &str, keys: &[Vec<u8>]) -> Result<(), Stopped> {
+        self.bury_with(purpose, topic, keys, || Ok(None))
+    }
+
+    /// The same, with a record beside the tombstones that is made once the writers before are fenced.
+    fn bury_with(
+        &self,
+        purpose: &str,
+        topic: &str,
+        keys: &[Vec<u8>],
+        beside: impl FnOnce() -> Result<Option<(String, Vec<u8>)>, Stopped>,
+    ) -> Result<(), Stopped> {
         let failed = |error: &dyn std::fmt::Display| {
             Stopped::new(exit::UNAVAILABLE, format!("{topic} could not be written to: {error}"))
         };
@@ -350,8 +362,10 @@ impl ListTopic {
         let transactional_id = format!("{}-{purpose}", self.prefix);
         let mut producer = TransactionalProducer::start(&self.cluster, &transactional_id, IMPORT, clock)
             .map_err(|error| failed(&error))?;
-        for key in keys {
-            let record = Outgoing { topic, partition: Some(0), key: Some(key), value: None, headers: &[] };
+        let beside = beside()?;
+        let beside = beside.iter().map(|(key, value)| (key.as_bytes(), Some(value.as_slice())));
+        for (key, value) in beside.chain(keys.iter().map(|key| (key.as_slice(), None))) {
+            let record = Outgoing { topic, partition: Some(0), key: Some(key), value, headers: &[] };
             producer.send(record).map_err(|error| failed(&error))?;
         }
         match producer.commit_alone() {

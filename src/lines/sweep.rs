@@ -275,7 +275,7 @@ impl Sweeper {
 
     /// Removes outcomes of a card that no incident holds.
     fn remove_outcomes(&self, keys: &[Key]) -> Result<(), ImportError> {
-        let bury = || self.list.bury("forget-outcomes", &self.outcomes, keys);
+        let bury = || self.list.bury_outcomes(&self.outcomes, keys);
         let Some(audit) = &self.audit else { return Ok(bury()?) };
         let removed = serde_json::json!({"outcomes_removed": keys.len()});
         let deed = Deed::new(Act::Forget, format!("topic/{}", self.outcomes)).after(removed);

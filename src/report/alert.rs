@@ -1,6 +1,6 @@
 //! Alerts for a person: as rows, as a line, and one of them in full.
 
-use super::plain::plain;
+use super::plain::{counted, plain};
 use super::table::{Cell, Table};
 use crate::domain::alert::{Alert, AlertKind};
 use crate::domain::card::Fingerprint;
@@ -96,7 +96,7 @@ fn about(alert: &Alert) -> Table {
     let revision = format!("{}, {}", alert.revision, alert.state.as_str());
     let severity = format!("{}, {} points", alert.severity.as_str(), alert.score);
     let history = match alert.history.since {
-        Some(since) => format!("{} uses since {since}", alert.history.uses),
+        Some(since) => format!("{} since {since}", counted(alert.history.uses, "use", "uses")),
         None => "none".to_owned(),
     };
     let card = format!("{} (key {})", alert.card.fingerprint, alert.card.key);

@@ -40,6 +40,11 @@ impl Scene {
         self.deployment.process(id, lines, &format!("{};{faults}", self.faults)).start()
     }
 
+    /// The faults of every process.
+    pub(crate) fn faults(&self) -> &str {
+        &self.faults
+    }
+
     fn await_sight(&self, program: &mut Program) {
         await_true("sight is through", program, || self.deployment.sight_is_through());
     }

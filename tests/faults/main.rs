@@ -16,6 +16,9 @@ mod books;
 /// Broken builds, and that they are caught.
 mod broken;
 
+/// Cards that are deleted, and that the books keep their counts.
+mod departed;
+
 /// Brokers that go away and come back.
 mod restart;
 

@@ -103,8 +103,16 @@ impl Erasing {
         let records: Vec<Outgoing> = cards
             .iter()
             .map(|card| {
-                let about = json!({"fingerprint": self.fingerprint(*card), "incidents": ["shop"]});
-                let body = json!({"schema": "cardwatch.outcome/1", "verdict": "fraud", "about": about});
+                let about = json!({
+                    "fingerprint": self.fingerprint(*card), "key": "k1", "incidents": ["shop"],
+                    "raised_at": "2026-03-01T00:00:00Z", "severity": "high", "score": 90, "rules": ["dear"],
+                    "transaction": format!("t{card}"), "transaction_at": "2026-03-01T00:00:00Z",
+                    "transaction_outcome": "approved", "amount": "1250", "currency": "USD",
+                });
+                let alert = format!("alr_{}", "a".repeat(26));
+                let body = json!({
+                    "schema": "cardwatch.outcome/1", "alert": alert, "verdict": "fraud", "about": about,
+                });
                 Outgoing::to(&self.deployment.topic("outcomes"))
                     .key(format!("a{card}"))
                     .value(body.to_string())
@@ -170,6 +178,18 @@ fn a_card_that_is_removed_leaves_no_trace_on_the_brokers_disk() {
         65,
         &["revision 2 of shop cannot be undone", "records of 1 cards", "removed at 20"],
     );
+
+    // The books keep what the two cards came to, in numbers alone.
+    let shown = json(&ok(erasing.command(&["--format", "json", "incident", "show", "shop"])));
+    let counts = |standing| column(&shown["books"], "count", standing);
+    let (departed, total) = (counts("departed"), counts("total"));
+    for (count, wanted) in
+        [("cards", (2, 3)), ("seen", (2, 3)), ("transactions", (3, 4)), ("confirmed", (3, 4))]
+    {
+        let told = (departed[count].as_u64().unwrap(), total[count].as_u64().unwrap());
+        assert_eq!(told, wanted, "{count} in {shown}");
+    }
+    assert_eq!((&departed["alerts_confirmed"], &total["alerts_confirmed"]), (&json!(3), &json!(4)));
 
     // The brokers clean while the service runs, though nobody uses a card or changes the list.
     wait::until("the disk is clean", WITHIN, || {
