@@ -14,8 +14,11 @@
 pub const POINTS: [&str; 6] =
     ["after-produce", "after-send-offsets", "after-end-txn", "after-commit", "in-revoke", "in-restore"];
 
+/// The points of a sweep that a fault test may stop at: between its transactions, and within the one that removes.
+pub const SWEEP_POINTS: [&str; 4] = ["after-close", "in-part", "after-part", "before-late"];
+
 /// The broken variants that the fault tests must catch.
-pub const BROKEN: [&str; 9] = [
+pub const BROKEN: [&str; 13] = [
     "offsets-outside-transaction",
     "merge-before-commit",
     "restore-to-stable-offset",
@@ -25,6 +28,10 @@ pub const BROKEN: [&str; 9] = [
     "alerts-not-awaited",
     "outcome-not-compared",
     "revision-outside-transaction",
+    "record-before-history",
+    "hold-ignored",
+    "late-outcome-kept",
+    "other-names-ignored",
 ];
 
 #[cfg(feature = "faults")]
@@ -66,7 +73,7 @@ mod enabled {
         })
     }
 
-    /// Ends the process here if the plan says so. `line` is `sight` or `score`.
+    /// Ends the process here if the plan says so. `line` is `sight`, `score`, `books` or `sweep`.
     pub fn point(line: &str, name: &str) {
         if plan().stops.is_empty() {
             return;

@@ -292,8 +292,10 @@ fn sweeper(common: &Common) -> Result<Sweeper, Stopped> {
             clock: Arc::clone(&common.clock),
         },
         outcomes: plan.topics.outcomes.clone(),
+        card_history: plan.topics.card_history.clone(),
         tended: TendedUntil { lookup, partitions: workers::partitions(common)? },
-        retention: plan.forgetting.retention,
+        forgetting: plan.forgetting,
+        grace_ms: plan.grace_ms,
         audit: plan.audit.clone(),
         stop: common.stop.clone(),
     })

@@ -27,6 +27,7 @@ pub mod import;
 pub mod letters;
 pub mod lookout;
 pub mod mark;
+mod names;
 pub mod pulse;
 mod read;
 pub mod restore;

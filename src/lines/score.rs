@@ -36,7 +36,7 @@ use crate::scoring::history::History;
 use crate::stop::exit;
 
 pub use memory::{Known, NAMES_PREFIX, Names};
-pub use tend::{Forgetting, Tender};
+pub use tend::{Forgetting, Tender, is_due};
 
 /// The judge in force; SIGHUP replaces it.
 pub type SharedJudge = Arc<Mutex<Arc<Judge>>>;

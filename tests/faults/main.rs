@@ -16,6 +16,9 @@ mod books;
 /// Broken builds, and that they are caught.
 mod broken;
 
+/// Removing cards for good, stopped half-way and broken.
+mod erasure;
+
 /// Brokers that go away and come back.
 mod restart;
 

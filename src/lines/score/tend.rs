@@ -217,7 +217,13 @@ impl Pass {
 }
 
 /// Whether a history is to be forgotten.
-fn is_due(card: &Fingerprint, known: &Known, list: &Retained, rules: &Forgetting, now: Timestamp) -> bool {
+pub fn is_due(
+    card: &Fingerprint,
+    known: &Known,
+    list: &Retained,
+    rules: &Forgetting,
+    now: Timestamp,
+) -> bool {
     // A list without any incident is one that was lost, or is not there yet: it says nothing of any card.
     if list.frontier() == FRONTIER_NONE {
         return false;
