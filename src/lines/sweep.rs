@@ -132,7 +132,7 @@ impl Sweeper {
     ///
     /// # Errors
     /// The first failure; what was removed before it stays removed.
-    pub(self) fn records(&self, mark: &Mark) -> Result<Vec<Swept>, ImportError> {
+    fn records(&self, mark: &Mark) -> Result<Vec<Swept>, ImportError> {
         let (view, newest) = self.list.survey()?;
         let due = view.due(self.forgetting.retention, mark.at);
         let mut all = Vec::new();
@@ -295,7 +295,7 @@ impl Sweeper {
         };
         let all = due.len();
         if let Some(tended) = tended {
-            due.retain(|card| tended.frontier >= known.offset && card.0 <= tended.at);
+            due.retain(|card| tended::is_past(&tended, known.offset, card.0));
         }
         due.sort_unstable_by_key(|card| card.1.fingerprint);
         let waiting = (all - due.len()) as u64;
@@ -378,3 +378,6 @@ fn is_busy(incident: &IncidentRecord, now: Timestamp) -> bool {
         last.state == RevisionState::Claimed && last.claimed.at.plus_millis(CLAIM_LIVES_MS) > now
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -143,8 +143,7 @@ fn swept_before_histories_are_forgotten(broken: Option<&str>) -> Option<bool> {
         let early = gone.iter().any(|card| histories.contains_key(card));
         (early || gone.len() == 2).then_some(early)
     });
-    drop(sweep);
-    drain(started);
+    drop((sweep, started));
     Some(early)
 }
 

@@ -49,7 +49,7 @@ impl TendedUntil {
         let mut waited = Duration::ZERO;
         loop {
             let now = self.now();
-            let is_there = |tended: &Tended| tended.frontier >= frontier && tended.at >= at;
+            let is_there = |tended: &Tended| is_past(tended, frontier, at);
             if waited >= PATIENCE || now.as_ref().is_ok_and(|now| now.as_ref().is_none_or(is_there)) {
                 return now;
             }
@@ -59,4 +59,10 @@ impl TendedUntil {
             waited += LOOK_EVERY;
         }
     }
+}
+
+/// Whether the histories were gone over under a list as new as `frontier` and as late as `at`: then those that were
+/// due by then are gone.
+pub(super) fn is_past(tended: &Tended, frontier: i64, at: Timestamp) -> bool {
+    tended.frontier >= frontier && tended.at >= at
 }
