@@ -136,7 +136,8 @@ fn swept_before_histories_are_forgotten(broken: Option<&str>) -> Option<bool> {
     erasure.scene.import(Revision { added: Vec::new(), withdrawn: (0..2).collect() });
     let listed = erasure.listed();
     let sweep = erasure.start(&["sweep"], "");
-    let started = erasure.start(&["run", "--lines", "score"], "");
+    // A broken sweep waits for nobody, so nobody comes to forget the histories first.
+    let started = broken.is_none().then(|| erasure.start(&["run", "--lines", "score"], ""));
     let early = wait::until("records go", PATIENCE, || {
         let gone: Vec<String> = listed.difference(&erasure.listed()).cloned().collect();
         let histories = erasure.kept("card-history");
