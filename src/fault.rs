@@ -14,9 +14,12 @@
 pub const POINTS: [&str; 6] =
     ["after-produce", "after-send-offsets", "after-end-txn", "after-commit", "in-revoke", "in-restore"];
 
+/// The points of a sweep that a fault test may stop at: between its transactions, and within the one that removes.
+pub const SWEEP_POINTS: [&str; 4] = ["after-close", "in-part", "after-part", "before-late"];
+
 /// The broken variants that tests must catch: those of `tests/faults` and `tests/kafka`, and of this file where no
 /// process is needed.
-pub const BROKEN: [&str; 18] = [
+pub const BROKEN: [&str; 22] = [
     "offsets-outside-transaction",
     "merge-before-commit",
     "restore-to-stable-offset",
@@ -35,6 +38,10 @@ pub const BROKEN: [&str; 18] = [
     "sealed-in-the-clear",
     "digest-under-the-raw-key",
     "departed-not-kept",
+    "record-before-history",
+    "hold-ignored",
+    "late-outcome-kept",
+    "other-names-ignored",
 ];
 
 #[cfg(feature = "faults")]
@@ -76,7 +83,7 @@ mod enabled {
         })
     }
 
-    /// Ends the process here if the plan says so. `line` is `sight` or `score`.
+    /// Ends the process here if the plan says so. `line` is `sight`, `score`, `books` or `sweep`.
     pub fn point(line: &str, name: &str) {
         if plan().stops.is_empty() {
             return;

@@ -28,8 +28,8 @@ use crate::health::Health;
 use crate::judge::Judge;
 use crate::kafka::consumer::Lookup;
 use crate::kafka::probe::Probe;
-use crate::lines::beginnings::{Beginnings, Minded, Minder};
 use crate::lines::audit::deliver_until;
+use crate::lines::beginnings::{Beginnings, Minded, Minder};
 use crate::lines::bookkeeper::Bookkeeper;
 use crate::lines::control::Control;
 use crate::lines::desk::{Desk, Keeper};
@@ -346,8 +346,10 @@ fn sweeper(common: &Common) -> Result<Sweeper, Stopped> {
             clock: Arc::clone(&common.clock),
         },
         outcomes: plan.topics.outcomes.clone(),
+        card_history: plan.topics.card_history.clone(),
         tended: TendedUntil { lookup, partitions: workers::partitions(common)? },
-        retention: plan.forgetting.retention,
+        forgetting: plan.forgetting,
+        grace_ms: plan.grace_ms,
         audit: plan.audit.clone(),
         stop: common.stop.clone(),
     })

@@ -114,6 +114,8 @@ pub struct Plan {
     pub audit: Option<Audit>,
     /// When histories are forgotten, and records of cards removed.
     pub forgetting: Forgetting,
+    /// How long an outcome is kept whose card no incident lists, in milliseconds.
+    pub grace_ms: i64,
     /// How long a restore may stand still.
     pub restore_timeout: Duration,
 }

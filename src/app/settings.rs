@@ -115,7 +115,9 @@ pub fn sweeper(settings: &Settings, audit: Audit) -> Result<Sweeper, Stopped> {
         tended: TendedUntil { lookup: lookup.map_err(|error| refused(&error))?, partitions },
         list,
         outcomes: settings.topics.outcomes.clone(),
-        retention: retention(settings),
+        card_history: settings.topics.card_history.clone(),
+        forgetting: forgetting(settings),
+        grace_ms: millis(settings.retention.outcome_grace),
         audit: Some(audit),
         stop: Stop::new(),
     })
@@ -150,6 +152,15 @@ fn refused(error: &dyn std::fmt::Display) -> Stopped {
 pub fn retention(settings: &Settings) -> Retention {
     let retention = &settings.retention;
     Retention { withdrawn_ms: millis(retention.withdrawn), ended_ms: millis(retention.ended) }
+}
+
+/// When the settings have histories forgotten.
+fn forgetting(settings: &Settings) -> Forgetting {
+    Forgetting {
+        retention: retention(settings),
+        max_idle_ms: millis(settings.history.max_idle),
+        every: settings.retention.sweep_every,
+    }
 }
 
 fn millis(duration: Duration) -> i64 {
@@ -253,11 +264,8 @@ pub fn plan(settings: &Settings, keyring: Option<Keyring>) -> Result<Plan, Stopp
         stop_at: settings.dead_letters.stop_at,
         alarm_after: settings.refresh.alarm_after,
         audit: None,
-        forgetting: Forgetting {
-            retention: retention(settings),
-            max_idle_ms: millis(settings.history.max_idle),
-            every: settings.retention.sweep_every,
-        },
+        forgetting: forgetting(settings),
+        grace_ms: millis(settings.retention.outcome_grace),
         restore_timeout: settings.score.restore_timeout,
     })
 }

@@ -51,11 +51,9 @@ fn forget(settings: &Settings, args: &ForgetArgs, output: &Output) -> Result<(),
     let audit = audit(settings, Via::Cli, Arc::new(SystemClock)).claiming(args.change.by.as_deref());
     let mark = mark(&audit, &args.change, SystemClock.now());
     let sweeper = sweeper(settings, audit)?;
-    let refused = |held: &Held| {
-        let mut incidents = held.incidents.values();
-        incidents.try_for_each(|holding| holding.incident.check_not_held())
-    };
-    refused(&held).map_err(|error| Stopped::new(exit::DATA, format!("{error}; nothing was removed")))?;
+    sweeper
+        .check_not_held(&held.names)
+        .map_err(|error| Stopped::new(error.code(), format!("{error}; nothing was removed")))?;
     let forgotten = if args.change.dry_run {
         let of = |(incident, holding): (&_, &crate::lines::import::Holding)| Swept {
             incident: Clone::clone(incident),

@@ -268,7 +268,7 @@ section! {
         min_uses: u32 = "5", whole(1..=50, "uses");
         /// How long a card's history is kept without a sighting of the card; after that only what its incidents'
         /// books count of it.
-        max_idle: Duration = r#""400d""#, duration("1d", "3650d");
+        max_idle: Duration = r#""400d""#, duration("1s", "3650d");
     }
 }
 
@@ -280,6 +280,9 @@ section! {
         /// How long the records of an incident are kept when its watch is over. Within it a watch can be
         /// prolonged; after it the incident is closed, its cards' records and histories are removed.
         ended: Duration = r#""1d""#, duration("0s", "3650d");
+        /// How long an outcome is kept whose card no incident lists: one that was decided after the card's records were
+        /// removed, or that comes before the list that names the card. Keep it longer than an import takes.
+        outcome_grace: Duration = r#""1d""#, duration("0s", "90d");
         /// How often what is due is removed.
         sweep_every: Duration = r#""1h""#, duration("1s", "1d");
     }

@@ -29,6 +29,7 @@ pub mod import;
 pub mod letters;
 pub mod lookout;
 pub mod mark;
+mod names;
 mod patience;
 pub mod pulse;
 mod read;

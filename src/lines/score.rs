@@ -37,7 +37,7 @@ use crate::stop::exit;
 use cards::{Cards, State, Zones};
 
 pub use memory::{Known, Memory, NAMES_PREFIX, Names};
-pub use tend::{Forgetting, Tender};
+pub use tend::{Forgetting, Tender, is_forgotten};
 
 /// The judge in force; SIGHUP replaces it.
 pub type SharedJudge = Arc<Mutex<Arc<Judge>>>;

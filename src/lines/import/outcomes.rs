@@ -27,17 +27,12 @@ impl Writer<'_> {
 }
 
 impl ListTopic {
-    /// Removes outcomes of cards that no incident holds, in a transaction of its own.
+    /// The record of removed outcomes, with these among them: key and value. What nobody has under a key any more
+    /// was counted by whoever removed it. To be asked for once the writers before are fenced.
     ///
     /// # Errors
-    /// When the cluster does not take it.
-    pub fn bury_outcomes(&self, topic: &str, keys: &[Vec<u8>]) -> Result<(), Stopped> {
-        self.bury_with("forget-outcomes", topic, keys, || self.removing(topic, None, keys).map(Some))
-    }
-
-    /// The record of removed outcomes, with these among them: key and value. What nobody has under a key any more
-    /// was counted by whoever removed it.
-    fn removing(
+    /// When the topic cannot be read.
+    pub fn removing(
         &self,
         topic: &str,
         incident: Option<&IncidentId>,

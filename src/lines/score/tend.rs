@@ -237,6 +237,17 @@ impl Pass {
     }
 }
 
+/// Whether a pass would forget a history now, or all of it but its accounts.
+pub fn is_forgotten(
+    card: &Fingerprint,
+    known: &Known,
+    list: &Retained,
+    rules: &Forgetting,
+    now: Timestamp,
+) -> bool {
+    due(card, known, list, rules, now).is_some()
+}
+
 /// What is to become of a history; `None` while it stays as it is.
 fn due(
     card: &Fingerprint,

@@ -92,6 +92,9 @@ fn what_nothing_keeps_is_forgotten_and_what_was_idle_for_long() {
         // Listed under another key: by its other name.
         (5, known(999, &[1])),
         (6, known(599, &[1])),
+        // Idle for 400 days to the day, and for one less.
+        (7, known(600, &[1])),
+        (8, known(601, &[1])),
     ]);
     list(&mut bench.writer);
     assert_eq!(bench.turn(0), None, "a pass begins");
@@ -100,7 +103,7 @@ fn what_nothing_keeps_is_forgotten_and_what_was_idle_for_long() {
     let forgotten = bench.turn(3).unwrap();
     // 2 was withdrawn 200 days ago, 4 is on no list, 6 was not seen for 401 days; 3 is held, idle as it is.
     assert_eq!(forgotten.cards, [card(2), card(4)]);
-    assert_eq!(forgotten.idle, [card(6)]);
+    assert_eq!(forgotten.idle, [card(6), card(7)]);
     assert_eq!(bench.tender.note(0), Some(Tended { frontier: 4, at: NOW }));
     assert_eq!(bench.tender.merge(), Some((0, Tended { frontier: 4, at: NOW })));
     assert_eq!(bench.turn(4), None);
@@ -169,4 +172,23 @@ fn an_aborted_transaction_is_proposed_again() {
     // A partition that is given up takes its pass along.
     bench.tender.release(0);
     assert_eq!((bench.tender.note(0), bench.turn(9_999)), (None, None));
+}
+
+#[test]
+fn a_long_pass_goes_by_parts_and_notes_only_at_its_end() {
+    let mut bench = Bench::new(&[]);
+    let many = (0..FORGOTTEN_MAX + 1).map(|n| {
+        let mut print = [9; 32];
+        print[..8].copy_from_slice(&n.to_be_bytes());
+        (Fingerprint(print), known(999, &[]))
+    });
+    bench.cards.insert(0, many.collect());
+    list(&mut bench.writer);
+    bench.turn(0);
+    bench.exposed.confirm(bench.start + Duration::from_secs(1));
+    let first = bench.turn(2).unwrap().cards;
+    assert_eq!((first.len(), bench.tender.note(0)), (FORGOTTEN_MAX, None));
+    let last = bench.turn(3).unwrap().cards;
+    assert!(last.len() == 1 && !first.contains(&last[0]));
+    assert_eq!(bench.tender.note(0), Some(Tended { frontier: 4, at: NOW }));
 }
