@@ -14,8 +14,12 @@
 pub const POINTS: [&str; 6] =
     ["after-produce", "after-send-offsets", "after-end-txn", "after-commit", "in-revoke", "in-restore"];
 
-/// The broken variants that the fault tests must catch.
-pub const BROKEN: [&str; 9] = [
+/// The points of a sweep that a fault test may stop at: between its transactions, and within the one that removes.
+pub const SWEEP_POINTS: [&str; 4] = ["after-close", "in-part", "after-part", "before-late"];
+
+/// The broken variants that tests must catch: those of `tests/faults` and `tests/kafka`, and of this file where no
+/// process is needed.
+pub const BROKEN: [&str; 22] = [
     "offsets-outside-transaction",
     "merge-before-commit",
     "restore-to-stable-offset",
@@ -25,6 +29,19 @@ pub const BROKEN: [&str; 9] = [
     "alerts-not-awaited",
     "outcome-not-compared",
     "revision-outside-transaction",
+    "begun-not-remembered",
+    "act-before-its-record",
+    "other-key-check-skipped",
+    "published-key-accepted",
+    "second-key-not-looked-up",
+    "keyed-by-another-key",
+    "sealed-in-the-clear",
+    "digest-under-the-raw-key",
+    "departed-not-kept",
+    "record-before-history",
+    "hold-ignored",
+    "late-outcome-kept",
+    "other-names-ignored",
 ];
 
 #[cfg(feature = "faults")]
@@ -66,7 +83,7 @@ mod enabled {
         })
     }
 
-    /// Ends the process here if the plan says so. `line` is `sight` or `score`.
+    /// Ends the process here if the plan says so. `line` is `sight`, `score`, `books` or `sweep`.
     pub fn point(line: &str, name: &str) {
         if plan().stops.is_empty() {
             return;
@@ -149,3 +166,6 @@ pub fn is_planned(_line: &str, _name: &str) -> bool {
 pub fn is_variable(_name: &str) -> bool {
     false
 }
+
+#[cfg(test)]
+mod tests;

@@ -315,3 +315,25 @@ fn the_tests_that_the_security_page_names_exist() {
         assert!(code.iter().any(|(_, text)| text.contains(&function)), "there is no test {name}");
     }
 }
+
+#[test]
+fn every_right_to_remove_is_written_down() {
+    let page = texts(&["docs/security.md"]).remove(0).1;
+    let (mut ids, mut groups) = (0, 0);
+    for (path, text) in texts(&["src/lines"]) {
+        // A burial's purpose, on the prefix of transactional ids.
+        for purpose in text.split(".burial(\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+            assert!(page.contains(&format!("`cardwatch-{purpose}`")), "{path}: {purpose}");
+            ids += 1;
+        }
+        let named = text.split("format!(\"{}-").skip(1).filter_map(|rest| rest.split('"').next());
+        for group in named.filter(|name| !name.contains('{')) {
+            assert!(page.contains(&format!("`cardwatch-{group}`")), "{path}: {group}");
+            groups += 1;
+        }
+    }
+    assert!(
+        ids >= 3 && groups >= 3,
+        "{ids} transactional ids, {groups} groups: they are written otherwise now"
+    );
+}

@@ -70,6 +70,7 @@ fn a_pipe_gets_plain_lines_and_a_signal_ends_the_demo_early_with_its_summary() {
     assert_eq!(program.await_end(WITHIN), Ended::Code(0));
     let text = program.transcript();
     assert!(text.contains("Alerting on") && text.contains("every hit"), "{text}");
+    assert!(text.contains("The incident's books"), "{text}");
     assert!(!text.contains('\u{1b}'), "a pipe is no terminal");
     assert_no_card_number(&text, 2);
 }

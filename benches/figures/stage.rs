@@ -106,6 +106,7 @@ impl Stage {
         kafka.create(&kafka.name("card-history"), PARTITIONS, &[("cleanup.policy", "compact")]);
         kafka.create(&kafka.name("alerts"), PARTITIONS, &[("retention.ms", "-1")]);
         kafka.create(&kafka.name("outcomes"), 1, &[("cleanup.policy", "compact")]);
+        kafka.create(&kafka.name("control"), 1, &[("cleanup.policy", "compact")]);
         kafka.create(&kafka.name("audit"), 1, &[("retention.ms", "-1")]);
         kafka.create(&kafka.name("dead-letters"), 1, &[]);
         Deployment { stage: self, kafka, input: input.to_owned() }

@@ -1,6 +1,10 @@
 //! Who acts, and where it is written down.
 
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
 
 use super::settings::cluster;
 use crate::clock::Clock;
@@ -26,14 +30,26 @@ pub fn host() -> String {
 
 /// The audit log of the settings, written to as this process's user.
 pub fn audit(settings: &Settings, via: Via, clock: Arc<dyn Clock>) -> Audit {
+    let host = host();
     let places = AuditPlaces {
         cluster: cluster(settings),
         topic: settings.topics.audit.clone(),
+        sender: sender(settings, &host),
         file: settings.audit.file.as_deref().map(AuditFile::new),
         clock,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    Audit::new(places, By { user: user(), host: host(), claimed: None, via, token: None })
+    Audit::new(places, By { user: user(), host, claimed: None, via, token: None })
+}
+
+/// The transactional id of this host's audit file: the same from every process that writes it, and no other's.
+fn sender(settings: &Settings, host: &str) -> String {
+    let path = settings.audit.file.as_deref().unwrap_or(Path::new(""));
+    // Without a working directory the path is told apart as it was written.
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let hash = Sha256::digest([host.as_bytes(), b"\0", whole.as_os_str().as_bytes()].concat());
+    let prefix = &settings.instance.transactional_prefix;
+    format!("{prefix}-audit-{}", data_encoding::HEXLOWER.encode(&hash[..8]))
 }
 
 /// The audit topic of the settings, for reading.

@@ -28,7 +28,10 @@ use crate::health::Health;
 use crate::judge::Judge;
 use crate::kafka::consumer::Lookup;
 use crate::kafka::probe::Probe;
+use crate::lines::audit::deliver_until;
+use crate::lines::beginnings::{Beginnings, Minded, Minder};
 use crate::lines::bookkeeper::Bookkeeper;
+use crate::lines::control::Control;
 use crate::lines::desk::{Desk, Keeper};
 use crate::lines::import::ListTopic;
 use crate::lines::lookout::{Lookout, Watched};
@@ -52,6 +55,8 @@ pub(crate) struct Common {
     pub(crate) health: Health,
     pub(crate) registry: Registry,
     pub(crate) families: LoopFamilies,
+    /// What remembers that groups have begun; `None` on a cluster that lives no longer than the process.
+    pub(crate) beginnings: Option<Beginnings>,
 }
 
 /// The running service.
@@ -86,7 +91,9 @@ impl Service {
             .map_err(|error| fault(&error))?;
         let families = LoopFamilies::new(&registry).map_err(|error| fault(&error))?;
         let judge: SharedJudge = Arc::new(Mutex::new(Arc::new(plan.judge.clone())));
-        let common = Common { plan: Arc::new(plan), probe, clock, stop, health, registry, families };
+        let beginnings = beginnings(&plan, &probe, &clock);
+        let common =
+            Common { plan: Arc::new(plan), probe, clock, stop, health, registry, families, beginnings };
         let mut service = Service { threads: Vec::new(), judge, stop: common.stop.clone() };
         workers::sweep_slots(&common)?;
         let mut watched = Vec::new();
@@ -101,7 +108,9 @@ impl Service {
             service.start_books(&common)?;
             watched.push(service.start_desk(&common)?);
         }
+        service.start_minder(&common, &watched);
         service.start_lookout(&common, watched);
+        service.start_delivery(&common);
         Ok(service)
     }
 
@@ -218,6 +227,31 @@ impl Service {
         Ok(watched)
     }
 
+    /// Of `score` the checkpoints remember where it stands.
+    fn start_minder(&mut self, common: &Common, lines: &[Watched]) {
+        let Some(beginnings) = common.beginnings.clone() else { return };
+        let plan = &common.plan;
+        let groups = [("sight", &plan.topics.input), ("books", &plan.topics.outcomes)];
+        let minded = groups.into_iter().filter_map(|(line, topic)| {
+            let watched = lines.iter().find(|watched| watched.topic == *topic)?;
+            Some(Minded {
+                group: plan.group(line),
+                topic: topic.clone(),
+                standings: watched.standings.clone(),
+            })
+        });
+        let lines: Vec<Minded> = minded.collect();
+        if lines.is_empty() {
+            return;
+        }
+        let minder =
+            Minder { beginnings, lines, clock: Arc::clone(&common.clock), stop: common.stop.clone() };
+        self.spawn("minder", &common.stop, move || {
+            minder.run();
+            (Ok(()), ())
+        });
+    }
+
     fn start_lookout(&mut self, common: &Common, lines: Vec<Watched>) {
         let lookout = Lookout {
             lines,
@@ -226,6 +260,16 @@ impl Service {
             stop: common.stop.clone(),
         };
         self.spawn("lookout", &common.stop, move || (lookout.run(), ()));
+    }
+
+    /// Commands on this host may have written into the audit file while there was no cluster.
+    fn start_delivery(&mut self, common: &Common) {
+        let Some(audit) = common.plan.audit.clone() else { return };
+        let stop = common.stop.clone();
+        self.spawn("audit", &common.stop, move || {
+            deliver_until(&audit, &stop);
+            (Ok(()), ())
+        });
     }
 
     /// What `run` gives beside its result is dropped after the result was told: leaving a group takes its
@@ -277,6 +321,16 @@ impl Service {
     }
 }
 
+/// What remembers that groups have begun, as the plan says.
+fn beginnings(plan: &Plan, probe: &Probe, clock: &Arc<dyn Clock>) -> Option<Beginnings> {
+    if plan.topic_check == TopicCheck::Skip {
+        return None;
+    }
+    let (cluster, topic) = (plan.cluster.clone(), plan.topics.control.clone());
+    let control = Control::new(cluster, probe.clone(), topic, plan.group("sight"), Arc::clone(clock));
+    Some(Beginnings::new(control, env!("CARGO_PKG_VERSION")))
+}
+
 /// Removes what is due from the list, as the plan says.
 fn sweeper(common: &Common) -> Result<Sweeper, Stopped> {
     let plan = &common.plan;
@@ -292,8 +346,10 @@ fn sweeper(common: &Common) -> Result<Sweeper, Stopped> {
             clock: Arc::clone(&common.clock),
         },
         outcomes: plan.topics.outcomes.clone(),
+        card_history: plan.topics.card_history.clone(),
         tended: TendedUntil { lookup, partitions: workers::partitions(common)? },
-        retention: plan.forgetting.retention,
+        forgetting: plan.forgetting,
+        grace_ms: plan.grace_ms,
         audit: plan.audit.clone(),
         stop: common.stop.clone(),
     })

@@ -41,6 +41,8 @@ pub struct Names {
     pub audit: String,
     /// What people decided.
     pub outcomes: String,
+    /// What the lines tell each other.
+    pub control: String,
     /// Dead letters.
     pub dead_letters: String,
 }
@@ -112,6 +114,8 @@ pub struct Plan {
     pub audit: Option<Audit>,
     /// When histories are forgotten, and records of cards removed.
     pub forgetting: Forgetting,
+    /// How long an outcome is kept whose card no incident lists, in milliseconds.
+    pub grace_ms: i64,
     /// How long a restore may stand still.
     pub restore_timeout: Duration,
 }

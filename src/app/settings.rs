@@ -17,7 +17,9 @@ use crate::kafka::consumer::Lookup;
 use crate::kafka::probe::Probe;
 use crate::lines::access::Access;
 use crate::lines::audit::Audit;
+use crate::lines::beginnings::Beginnings;
 use crate::lines::books::BookTopics;
+use crate::lines::control::Control;
 use crate::lines::import::ListTopic;
 use crate::lines::pump::Pace;
 use crate::lines::score::Forgetting;
@@ -66,6 +68,7 @@ pub fn names(settings: &Settings) -> Names {
         alerts: settings.topics.alerts.clone(),
         audit: settings.topics.audit.clone(),
         outcomes: settings.topics.outcomes.clone(),
+        control: settings.topics.control.clone(),
         dead_letters: settings.topics.dead_letters.clone(),
     }
 }
@@ -112,10 +115,19 @@ pub fn sweeper(settings: &Settings, audit: Audit) -> Result<Sweeper, Stopped> {
         tended: TendedUntil { lookup: lookup.map_err(|error| refused(&error))?, partitions },
         list,
         outcomes: settings.topics.outcomes.clone(),
-        retention: retention(settings),
+        card_history: settings.topics.card_history.clone(),
+        forgetting: forgetting(settings),
+        grace_ms: millis(settings.retention.outcome_grace),
         audit: Some(audit),
         stop: Stop::new(),
     })
+}
+
+/// What is remembered of the groups of the settings. `group` names the reading client.
+pub fn beginnings(settings: &Settings, probe: &Probe, group: &str) -> Beginnings {
+    let (topic, clock) = (settings.topics.control.clone(), Arc::new(SystemClock));
+    let control = Control::new(cluster(settings), probe.clone(), topic, group.to_owned(), clock);
+    Beginnings::new(control, env!("CARGO_PKG_VERSION"))
 }
 
 /// Looks for a card on the topics of the settings.
@@ -140,6 +152,15 @@ fn refused(error: &dyn std::fmt::Display) -> Stopped {
 pub fn retention(settings: &Settings) -> Retention {
     let retention = &settings.retention;
     Retention { withdrawn_ms: millis(retention.withdrawn), ended_ms: millis(retention.ended) }
+}
+
+/// When the settings have histories forgotten.
+fn forgetting(settings: &Settings) -> Forgetting {
+    Forgetting {
+        retention: retention(settings),
+        max_idle_ms: millis(settings.history.max_idle),
+        every: settings.retention.sweep_every,
+    }
 }
 
 fn millis(duration: Duration) -> i64 {
@@ -243,11 +264,8 @@ pub fn plan(settings: &Settings, keyring: Option<Keyring>) -> Result<Plan, Stopp
         stop_at: settings.dead_letters.stop_at,
         alarm_after: settings.refresh.alarm_after,
         audit: None,
-        forgetting: Forgetting {
-            retention: retention(settings),
-            max_idle_ms: millis(settings.history.max_idle),
-            every: settings.retention.sweep_every,
-        },
+        forgetting: forgetting(settings),
+        grace_ms: millis(settings.retention.outcome_grace),
         restore_timeout: settings.score.restore_timeout,
     })
 }

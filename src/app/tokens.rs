@@ -1,8 +1,12 @@
 //! The tokens of the configuration, read from their files.
 
+use serde_json::json;
+
 use crate::config::HttpTokens;
+use crate::domain::audit::Act;
 use crate::files::tokens::read_token;
-use crate::http::auth::{Caller, Tokens};
+use crate::http::auth::{Caller, Role, TokenChange, Tokens};
+use crate::lines::audit::{Audit, Deed};
 use crate::secret::Secret;
 
 /// Reads every token.
@@ -28,10 +32,39 @@ pub fn load(settings: &HttpTokens) -> Result<Tokens, Vec<String>> {
     Tokens::new(read(settings)?).map_err(|error| vec![format!("http.tokens: {error}")])
 }
 
-/// Reads the files anew in place of `tokens`, which stay where one of the new cannot be used.
+/// Puts the tokens of `settings` in place of `tokens`. What that changes is written down before anybody is let in or
+/// kept out by it; gives how many tokens it is. All of it is done, or nothing.
 ///
 /// # Errors
-/// As [`load`].
-pub fn reload(tokens: &Tokens, settings: &HttpTokens) -> Result<(), Vec<String>> {
-    tokens.replace(read(settings)?).map_err(|error| vec![format!("http.tokens: {error}")])
+/// What is wrong with each that cannot be used, or why the change cannot be written down: the old ones stay.
+pub fn reload(tokens: &Tokens, settings: &HttpTokens, audit: &Audit) -> Result<usize, Vec<String>> {
+    let new = tokens.prepare(read(settings)?).map_err(|error| vec![format!("http.tokens: {error}")])?;
+    let mut begun = Vec::new();
+    for change in new.changes() {
+        match audit.begin(deed(change)) {
+            Ok(one) => begun.push(one),
+            Err(stopped) => {
+                begun.into_iter().for_each(|one| one.failed(&stopped.message));
+                return Err(vec![stopped.message]);
+            }
+        }
+    }
+    let changed = begun.len();
+    tokens.put(new);
+    for one in begun {
+        if let Err(stopped) = one.done() {
+            tracing::warn!(reason = stopped.message, "the audit log misses an end");
+        }
+    }
+    Ok(changed)
+}
+
+fn deed(change: &TokenChange) -> Deed {
+    let role = |role: Option<Role>| role.map(Role::as_str);
+    let deed = Deed::new(Act::TokenChange, format!("token/{}", change.name))
+        .after(json!({ "role": role(change.after), "change": change.words() }));
+    match role(change.before) {
+        Some(role) => deed.before(json!({ "role": role })),
+        None => deed,
+    }
 }

@@ -18,6 +18,7 @@ pub fn wanted(names: &Names, partitions: Option<i32>) -> Vec<Wanted> {
         want(Role::Audit, &names.audit, Some(1)),
         // In one partition they have one order, and one worker at a time writes revisions.
         want(Role::Outcomes, &names.outcomes, Some(1)),
+        want(Role::Control, &names.control, Some(1)),
         want(Role::DeadLetters, &names.dead_letters, None),
     ]
 }
@@ -54,6 +55,7 @@ pub(super) fn check_at_start(plan: &Plan, probe: &Probe) -> Result<(), Stopped> 
         Role::CardHistory => plan.score || plan.books,
         Role::Alerts => plan.score || plan.books,
         Role::Outcomes => plan.books,
+        Role::Control => plan.sight || plan.books,
         Role::Sightings | Role::Audit | Role::DeadLetters => true,
     });
     let needed: Vec<Wanted> = needed.collect();

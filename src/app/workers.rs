@@ -12,20 +12,22 @@ use crate::domain::alert::Severity;
 use crate::domain::outcome::Verdict;
 use crate::exposure::derived::Digester;
 use crate::exposure::fingerprint::{Fingerprinter, Keyring};
+use crate::fault;
 use crate::kafka::consumer::GroupConsumer;
 use crate::kafka::group::Group;
 use crate::kafka::producer::TransactionalProducer;
 use crate::lines::dead::Undertaker;
 use crate::lines::decisions::{Decisions, DecisionsState};
 use crate::lines::desk::Desk;
-use crate::lines::lookout::{Standings, Watched};
+use crate::lines::lookout::Watched;
 use crate::lines::pulse::Pulse;
 use crate::lines::pump::{Line, Parts, Pump};
 use crate::lines::refresh::Exposed;
 use crate::lines::restore::Restorer;
 use crate::lines::score::{Score, ScoreState, ScoreTopics, SharedJudge, Tender};
 use crate::lines::sight::{Sight, SightState};
-use crate::lines::start::{First, Starts, Stopped, pin};
+use crate::lines::standings::Standings;
+use crate::lines::start::{First, Remembers, Starts, Stopped, pin};
 use crate::metrics::{BooksMetrics, LoopMetrics, ScoreMetrics, SightMetrics};
 use crate::scoring::signals::Signal;
 use crate::stop::exit;
@@ -56,7 +58,14 @@ pub(super) fn sweep_slots(common: &Common) -> Result<(), Stopped> {
 pub(super) fn pin_input(common: &Common) -> Result<(), Stopped> {
     let plan = &common.plan;
     let group = Group::new(&plan.cluster, &plan.group(Sight::NAME)).map_err(|error| client(&error))?;
-    pin(&group, &common.probe, &plan.topics.input, plan.first, common.clock.now())
+    let topic = &plan.topics.input;
+    // Read now and not when somebody waits for a partition: what is known of all of them is kept.
+    let remembered = match &common.beginnings {
+        Some(beginnings) => !beginnings.recall(group.name(), topic)?.is_empty(),
+        None => false,
+    };
+    let remembered = remembered && !fault::broken("begun-not-remembered");
+    pin(&group, &common.probe, topic, plan.first, common.clock.now(), remembered)
 }
 
 pub(super) fn sight(
@@ -67,6 +76,8 @@ pub(super) fn sight(
     let plan = &common.plan;
     let loop_metrics = loop_metrics(common, Sight::NAME);
     let metrics = SightMetrics::new(&common.registry).map_err(|error| fault(&error))?;
+    let remembers = common.beginnings.clone().map_or(Remembers::Nothing, Remembers::Near);
+    let source = Input { topic: &plan.topics.input, first: plan.first, remembers };
     let watch = Watch::new(plan.mapping.clone(), Fingerprinter::new(keyring), env!("CARGO_PKG_VERSION"));
     let standings = Standings::default();
     let mut pumps = Vec::new();
@@ -84,8 +95,7 @@ pub(super) fn sight(
             clock: Arc::clone(&common.clock),
             state: SightState::default(),
         };
-        let parts =
-            parts::<Sight>(common, &plan.topics.input, plan.first, plan.sight_crew, worker, &standings)?;
+        let parts = parts::<Sight>(common, &source, plan.sight_crew, worker, &standings)?;
         pumps.push((name, Pump::new(line, parts)));
     }
     let watched = Watched {
@@ -128,6 +138,10 @@ pub(super) fn score(
         clock: Arc::clone(&common.clock),
         stop: common.stop.clone(),
     };
+    let remembers = match &common.beginnings {
+        Some(_) => Remembers::Exactly(Box::new(restorer.clone())),
+        None => Remembers::Nothing,
+    };
     let standings = Standings::default();
     let mut pumps = Vec::new();
     for worker in 0..plan.score_crew.workers {
@@ -150,7 +164,8 @@ pub(super) fn score(
             state: ScoreState::default(),
         };
         let topic = &plan.topics.sightings;
-        let parts = parts::<Score>(common, topic, First::Earliest, plan.score_crew, worker, &standings)?;
+        let source = Input { topic, first: First::Earliest, remembers: remembers.clone() };
+        let parts = parts::<Score>(common, &source, plan.score_crew, worker, &standings)?;
         pumps.push((name, Pump::new(line, parts)));
     }
     let watched = Watched {
@@ -189,7 +204,10 @@ pub(super) fn decisions(common: &Common, desk: &Arc<Desk>) -> Result<(Pumps<Deci
         state: DecisionsState::default(),
     };
     let topic = &plan.topics.outcomes;
-    let parts = parts::<Decisions>(common, topic, First::Earliest, plan.books_crew, 0, &standings)?;
+    // An outcome that is read again says nothing new in the end, and what is not read yet is never compacted away.
+    let remembers = common.beginnings.clone().map_or(Remembers::Nothing, Remembers::NearEnough);
+    let source = Input { topic, first: First::Earliest, remembers };
+    let parts = parts::<Decisions>(common, &source, plan.books_crew, 0, &standings)?;
     let watched =
         Watched { topic: topic.clone(), standings, metrics: loop_metrics, fixed_partitions: Some(1) };
     Ok((vec![(name, Pump::new(line, parts))], watched))
@@ -211,15 +229,21 @@ fn undertaker(common: &Common, keyring: Option<&Keyring>, metrics: &LoopMetrics)
     Undertaker::new(topic, plan.payload, digest, plan.stop_at, metrics.clone())
 }
 
+/// What a line reads, and where it begins.
+struct Input<'a> {
+    topic: &'a str,
+    first: First,
+    remembers: Remembers,
+}
+
 fn parts<L: Line>(
     common: &Common,
-    topic: &str,
-    first: First,
+    input: &Input<'_>,
     crew: Crew,
     worker: usize,
     standings: &Standings,
 ) -> Result<Parts, Stopped> {
-    let group = common.plan.group(L::NAME);
+    let (group, topic) = (common.plan.group(L::NAME), input.topic);
     let producer = producer(common, L::NAME, worker)?;
     let consumer =
         GroupConsumer::join(&common.plan.cluster, &group, topic).map_err(|error| client(&error))?;
@@ -228,8 +252,10 @@ fn parts<L: Line>(
         probe: common.probe.clone(),
         topic: topic.to_owned(),
         group,
-        first,
+        first: input.first,
+        remembers: input.remembers.clone(),
         accept_gap: common.plan.accept_gap.clone(),
+        clock: Arc::clone(&common.clock),
         stop: common.stop.clone(),
     };
     Ok(Parts {

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 
 use super::{Decided, Finding, Standing};
 use crate::domain::money::Currency;
 use crate::domain::time::Timestamp;
-use crate::scoring::history::{Account, Flow, Money};
+use crate::scoring::history::{Account, Departed, Flow, Money};
 
 /// Decisions by finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Verdicts {
     /// Confirmed by a person.
     pub fraud: u64,
@@ -19,6 +20,17 @@ pub struct Verdicts {
     pub genuine: u64,
     /// Somebody looked and could not tell.
     pub unknown: u64,
+}
+
+impl Verdicts {
+    /// Counts a decision.
+    pub(super) fn count(&mut self, finding: Finding) {
+        match finding {
+            Finding::Fraud => self.fraud += 1,
+            Finding::Genuine => self.genuine += 1,
+            Finding::Unknown => self.unknown += 1,
+        }
+    }
 }
 
 /// Money in one currency.
@@ -35,7 +47,8 @@ pub struct MoneyBook {
 /// What happened with the cards of one standing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tally {
-    /// Cards. Of [`Standing::Other`]: those that were seen.
+    /// Cards. Of [`Standing::Other`]: those that were seen. Of [`Standing::Departed`]: those whose records were
+    /// removed.
     pub cards: u64,
     /// Of those: seen within the watch.
     pub seen: u64,
@@ -162,6 +175,8 @@ pub struct Book {
     pub withdrawn: Tally,
     /// Cards that were seen for this incident and are neither: see [`Standing::Other`].
     pub other: Tally,
+    /// Cards whose records were removed: see [`Standing::Departed`].
+    pub departed: Tally,
     /// By Monday, in the incident's time zone.
     pub weeks: BTreeMap<Date, Week>,
 }
@@ -172,6 +187,7 @@ impl Book {
         let mut total = self.listed.clone();
         total.merge(&self.withdrawn);
         total.merge(&self.other);
+        total.merge(&self.departed);
         total
     }
 
@@ -181,6 +197,7 @@ impl Book {
             Standing::Listed => &mut self.listed,
             Standing::Withdrawn => &mut self.withdrawn,
             Standing::Other => &mut self.other,
+            Standing::Departed => &mut self.departed,
         }
     }
 
@@ -197,14 +214,22 @@ impl Book {
         }
     }
 
+    /// Enters what stays of cards whose histories are gone.
+    pub(super) fn depart(&mut self, departed: &Departed) {
+        let Departed { seen, suspected, ref total, .. } = *departed;
+        self.departed.merge(&Tally { seen, suspected, ..Tally::of(total) });
+        for (day, first) in departed.weeks() {
+            let Some(monday) = date_of(*day) else { continue };
+            let week = self.weeks.entry(monday).or_default();
+            week.seen = week.seen.saturating_add(first.seen);
+            week.suspected = week.suspected.saturating_add(first.suspected);
+        }
+    }
+
     /// Enters a decision; who counts cards does so by itself.
     pub(super) fn decide(&mut self, standing: Standing, decided: &Decided) {
         let tally = self.tally(standing);
-        match decided.finding {
-            Finding::Fraud => tally.verdicts.fraud += 1,
-            Finding::Genuine => tally.verdicts.genuine += 1,
-            Finding::Unknown => tally.verdicts.unknown += 1,
-        }
+        tally.verdicts.count(decided.finding);
         let Some(money) = decided.money.filter(|_| decided.finding == Finding::Fraud) else { return };
         let book = tally.money.entry(money.currency).or_default();
         let sum = if decided.declined { &mut book.confirmed_declined } else { &mut book.confirmed_approved };
@@ -218,6 +243,17 @@ pub(super) fn monday(at: Timestamp, zone: &TimeZone) -> Option<Date> {
     let days = i64::from(date.weekday().to_monday_zero_offset());
     date.checked_sub(jiff::Span::new().days(days)).ok()
 }
+
+/// The days from 1970 to a date.
+pub(super) fn day_of(date: Date) -> i32 {
+    date.since(EPOCH).map_or(0, |span| span.get_days())
+}
+
+fn date_of(day: i32) -> Option<Date> {
+    EPOCH.checked_add(jiff::Span::new().try_days(day).ok()?).ok()
+}
+
+const EPOCH: Date = jiff::civil::date(1970, 1, 1);
 
 fn earliest(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
     match (one, other) {

@@ -237,6 +237,119 @@ fn a_card_that_moved_to_another_key_is_one_card_on_the_list_and_none_withdrawn()
 }
 
 #[test]
+fn a_card_with_two_histories_counts_once_under_its_incident() {
+    let mut ledger = Ledger::default();
+    let mut record = IncidentRecord::new(id(0));
+    for _ in 0..2 {
+        let number = record.claim(details(), mark()).unwrap();
+        record.finish(number, Finish::default()).unwrap();
+    }
+    ledger.incident(&id(0), Some(record));
+    // Card 1 is card 2 under the key before, card 3 the same before that; card 4 is another.
+    ledger.card(&id(0), card(1), Some(vec![1, -2]));
+    ledger.card(&id(0), card(2), Some(vec![1]));
+    ledger.card(&id(0), card(4), Some(vec![1]));
+    let used = [1, 2, 3, 4].map(|n| (n, [0].into(), n as i64, 500, false, n < 3));
+    write_uses(&mut ledger, &used);
+    let fraud = |n| (n, [0].into(), 500, false, Finding::Fraud);
+    write_found(&mut ledger, &[fraud(1), fraud(2)]);
+    ledger.names(card(1), Some(vec![card(2)]));
+    ledger.names(card(3), Some(vec![card(1)]));
+    let book = ledger.book(&id(0)).unwrap();
+    let Tally { cards, seen, suspected, confirmed, sightings, alerts, .. } = book.listed;
+    assert_eq!((cards, seen, suspected, confirmed, sightings, alerts), (2, 2, 1, 1, 4, 2));
+    assert_eq!((&book.other, book.listed.never_seen()), (&Tally::default(), 0));
+    assert_eq!(book.weeks.values().map(|week| week.seen).sum::<u64>(), 2);
+    // What nobody tells any more stands for itself again.
+    ledger.names(card(1), None);
+    ledger.names(card(3), None);
+    assert_eq!(ledger.book(&id(0)).unwrap().other.seen, 2);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn what_is_deleted_stays_in_the_totals(
+        uses in uses(), found in found(), gone in prop::collection::btree_set(0..CARDS, 0..CARDS),
+    ) {
+        let mut ledger = Ledger::default();
+        (0..INCIDENTS).for_each(|n| ledger.incident(&id(n), Some(IncidentRecord::new(id(n)))));
+        write_uses(&mut ledger, &uses);
+        write_found(&mut ledger, &found);
+        let before = ledger.books();
+        let mut departed: BTreeMap<IncidentHash, Departed> = BTreeMap::new();
+        for card in gone.iter().map(|n| card(*n)) {
+            for (incident, account) in &ledger.histories.get(&card).cloned().unwrap_or_default().accounts {
+                let day = |at: Option<Timestamp>| week(at?, &TimeZone::UTC);
+                let (first, alerted) = (day(account.first()), day(account.first_alerted()));
+                departed.entry(*incident).or_default().fold(account, first, alerted);
+            }
+            ledger.history(card, None);
+        }
+        for (incident, departed) in departed {
+            let read = Departed::decode(&departed.encode()).unwrap();
+            ledger.departed(7, incident, Some(read));
+        }
+        let names = |outcome: &Decided| gone.iter().any(|n| card(*n) == outcome.fingerprint);
+        let mut removed = Removed::default();
+        removed.fold(ledger.outcomes.values().filter(|outcome| names(outcome)));
+        ledger.outcomes.retain(|_, outcome| !names(outcome));
+        ledger.removed(&Removed::key(None), Some(Removed::from_json(&removed.to_json().unwrap()).unwrap()));
+        let after = ledger.books();
+        for (id, book) in &before {
+            let comparable = |book: &Book| Tally { cards: 0, ..book.total() };
+            prop_assert_eq!(comparable(book), comparable(&after[id]));
+            prop_assert_eq!(&book.weeks, &after[id].weeks);
+        }
+    }
+}
+
+#[test]
+fn removed_cards_stay_on_the_books_and_moved_names_are_no_cards() {
+    let mut ledger = Ledger::default();
+    write_list(
+        &mut ledger,
+        0,
+        &[([0, 1, 2, 3].into(), BTreeSet::new(), false), (BTreeSet::new(), [0, 1].into(), false)],
+    );
+    let mut record = ledger.record(&id(0)).unwrap().clone();
+    // Card 0 was withdrawn, a fifth name moved with the same revision; card 2 is forgotten.
+    record.note_removal(
+        [[1, -2].as_slice(), &[1, -2]],
+        crate::exposure::retention::Reason::Withdrawn,
+        &mark(),
+    );
+    record.note_removal([[1].as_slice()], crate::exposure::retention::Reason::Forgotten, &mark());
+    ledger.card(&id(0), card(0), None);
+    ledger.card(&id(0), card(2), None);
+    ledger.incident(&id(0), Some(record));
+    let book = ledger.book(&id(0)).unwrap();
+    assert_eq!((book.listed.cards, book.withdrawn.cards, book.departed.cards), (1, 1, 2));
+    assert_eq!(book.total().cards, 4);
+    // A card whose history outlives its record in this incident, for another one keeps it.
+    write_uses(&mut ledger, &[(2, [0, 1].into(), 0, 500, false, false)]);
+    let book = ledger.book(&id(0)).unwrap();
+    assert_eq!((book.departed.cards, book.departed.seen, book.departed.never_seen()), (2, 1, 1));
+}
+
+#[test]
+fn a_record_of_removed_outcomes_is_told_by_its_key_and_its_schema() {
+    for (key, is) in [
+        ("cardwatch/removed", true),
+        ("cardwatch/removed/shop", true),
+        ("cardwatch/removedx", false),
+        ("cardwatch/none", false),
+        ("alr_a", false),
+    ] {
+        assert_eq!(Removed::is_key(key.as_bytes()), is, "{key}");
+    }
+    assert_eq!(Removed::key(Some(&id(1))), "cardwatch/removed/incident-1");
+    let json = String::from_utf8(Removed::default().to_json().unwrap()).unwrap();
+    assert!(Removed::from_json(json.replace("/1", "/2").as_bytes()).is_err());
+}
+
+#[test]
 fn a_closed_incident_keeps_its_books() {
     let mut ledger = Ledger::default();
     write_list(&mut ledger, 0, &[([1, 2].into(), BTreeSet::new(), false)]);

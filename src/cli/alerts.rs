@@ -83,12 +83,13 @@ impl Shelf {
             return Ok(());
         }
         if page.items.is_empty() {
-            output.say("There is no such alert.");
+            let none = if query == Query::default() { "there are no alerts yet" } else { "no alert matches" };
+            output.remark(none);
             return Ok(());
         }
         output.tables(&[alerts_table("alerts", &page.items)]);
         if page.next.is_some() {
-            output.say(&format!("\nThere are more than these {limit}: --limit shows them."));
+            output.say(&format!("\nThese are the first {limit}; --limit N shows more."));
         }
         Ok(())
     }

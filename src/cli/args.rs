@@ -30,9 +30,12 @@ pub use work::{
 
 use crate::stop::exit;
 
+/// Columns that help is broken at, where the terminal is not narrower.
+const HELP_WIDTH: usize = 100;
+
 /// Watches transactions on cards that are known to have leaked.
 #[derive(Debug, Clone, PartialEq, Parser)]
-#[command(name = "cardwatch", max_term_width = 100)]
+#[command(name = "cardwatch", max_term_width = HELP_WIDTH)]
 #[command(after_help = "\
 Examples:
   cardwatch demo                                   see it work, without a server

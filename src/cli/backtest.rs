@@ -172,7 +172,7 @@ fn set_of_list(
             cards.insert(print, record);
         }
     }
-    made(set_of(keyring, cards.into_iter(), now))
+    made(set_of(keyring, keyring.primary().id(), cards.into_iter(), now))
 }
 
 /// The exposed set of every card that occurs.
@@ -194,7 +194,7 @@ fn set_of_all(
             }
         }
     }
-    made(set_of(keyring, cards.into_iter(), now))
+    made(set_of(keyring, keyring.primary().id(), cards.into_iter(), now))
 }
 
 fn made(

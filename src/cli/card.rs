@@ -24,6 +24,7 @@ use crate::files::list::ListCard;
 use crate::lines::access::Held;
 use crate::lines::start::Stopped;
 use crate::lines::sweep::{Forgotten, Swept};
+use crate::report::plain::counted;
 use crate::report::table::{Cell, Table};
 use crate::secret::Secret;
 use crate::stop::exit;
@@ -50,11 +51,9 @@ fn forget(settings: &Settings, args: &ForgetArgs, output: &Output) -> Result<(),
     let audit = audit(settings, Via::Cli, Arc::new(SystemClock)).claiming(args.change.by.as_deref());
     let mark = mark(&audit, &args.change, SystemClock.now());
     let sweeper = sweeper(settings, audit)?;
-    let refused = |held: &Held| {
-        let mut incidents = held.incidents.values();
-        incidents.try_for_each(|holding| holding.incident.check_not_held())
-    };
-    refused(&held).map_err(|error| Stopped::new(exit::DATA, format!("{error}; nothing was removed")))?;
+    sweeper
+        .check_not_held(&held.names)
+        .map_err(|error| Stopped::new(error.code(), format!("{error}; nothing was removed")))?;
     let forgotten = if args.change.dry_run {
         let of = |(incident, holding): (&_, &crate::lines::import::Holding)| Swept {
             incident: Clone::clone(incident),
@@ -91,14 +90,19 @@ fn said(
     match (args.change.dry_run, records, histories, outcomes) {
         (true, _, _, 0) => output.say("Dry run: nothing was written."),
         (true, ..) => output.say(&format!(
-            "Dry run: nothing was written; {outcomes} outcomes that name the card would go too."
+            "Dry run: nothing was written; {} the card would go too.",
+            counted(outcomes, "outcome that names", "outcomes that name"),
         )),
         (false, 0, 0, 0) => output.say("No incident, history or outcome holds the card."),
         (false, ..) => output.say(&format!(
-            "The card is forgotten: {records} records of incidents, {histories} histories and {outcomes} outcomes, \
-             by {} at {}. \
-             `cardwatch topics` says for how long brokers keep what was removed.",
-            mark.by, mark.at
+            "The card is forgotten: {} of incidents, {} and {}, by {} at {}. \
+             `cardwatch topics` says for how long brokers keep what was removed. \
+             The incidents' books keep their counts and sums, without the card.",
+            counted(records, "record", "records"),
+            counted(histories as u64, "history", "histories"),
+            counted(outcomes, "outcome", "outcomes"),
+            mark.by,
+            mark.at
         )),
     }
     if !histories_gone {

@@ -155,9 +155,21 @@ fn list(settings: &Settings, which: &LetterArgs, output: &Output) -> Result<(), 
     }
     output.tables(&[table]);
     if newest.kept.is_empty() {
-        output.remark("there is no such dead letter");
+        none(which, output)?;
     }
     left_out(newest.left_out, strangers, output);
+    Ok(())
+}
+
+/// Says that there is none; a failure where one was asked for by its place.
+fn none(which: &LetterArgs, output: &Output) -> Result<(), Stopped> {
+    if let Some(Place { partition, offset }) = which.letter {
+        let message = format!(
+            "there is no dead letter {partition}/{offset}: `cardwatch dead-letters list` shows those there are"
+        );
+        return Err(Stopped::new(exit::DATA, message));
+    }
+    output.remark("there is no such dead letter");
     Ok(())
 }
 
@@ -198,6 +210,11 @@ fn open(
         }
         Ok(())
     })?;
+    let found =
+        !newest.kept.is_empty() || tally.omitted > 0 || !tally.broken.is_empty() || !tally.locked.is_empty();
+    if !found {
+        none(which, &output)?;
+    }
     for line in newest.kept.values() {
         output.write(|out, _| out.write_all(line));
     }

@@ -27,6 +27,7 @@ use crate::domain::time::Timestamp;
 use crate::health::Health;
 use crate::http::{Server, Site};
 use crate::lines::start::Stopped;
+use crate::report::demo::write_book;
 use crate::report::{DemoReport, LiveNumbers};
 use crate::simulation::{World, WorldSpec};
 use crate::stop::{Reason, Stop, exit};
@@ -98,6 +99,14 @@ pub(super) fn run(args: &Args, demo_args: &DemoArgs, output: &Output) -> Result<
     let report = outcome?;
     output.say("");
     output.write(|out, look| report.write(out, look));
+    if !output.is_json() {
+        match show.clerk.book(&ground)? {
+            Some(book) => output.write(|out, look| write_book(&book, out, look)),
+            None => output.say(
+                "\nThe incident's books are not shown: the mock cluster no longer has every card's history.",
+            ),
+        }
+    }
     output.say("\nNext: `cardwatch simulate --out world` writes such a world to files; README.md goes on with a real Kafka.");
     Ok(())
 }

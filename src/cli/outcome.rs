@@ -45,7 +45,14 @@ pub(super) fn run(args: &Args, outcome: &OutcomeArgs, output: &Output) -> Result
                 format!("{count} alerts have this transaction id: give the outcome to one of them by its id");
             return Err(Stopped::new(exit::DATA, message));
         }
-        Err(error @ OutcomeError::NoSuchAlert) => return Err(Stopped::new(exit::DATA, error.to_string())),
+        Err(OutcomeError::NoSuchAlert) => {
+            let what = match (&outcome.alert, &outcome.transaction) {
+                (None, Some(id)) => format!("no alert on a transaction {id}"),
+                (id, _) => format!("no alert {}", id.as_deref().unwrap_or_default()),
+            };
+            let message = format!("there is {what} here: it may have expired, or never was");
+            return Err(Stopped::new(exit::DATA, message));
+        }
         Err(error) => return Err(unavailable(&error)),
     };
     if output.is_json() {

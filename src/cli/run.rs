@@ -72,7 +72,7 @@ pub(super) fn run(args: &Args, run: &RunArgs) -> Result<(), Stopped> {
             Some(Signal::Stop) => stop.ask(Reason::Asked),
             Some(Signal::Reload) => {
                 reload(&settings, &service, &audit);
-                reload_tokens(&settings, &http_tokens);
+                reload_tokens(args, &http_tokens, &audit);
             }
             None => {}
         }
@@ -168,10 +168,15 @@ fn reload(settings: &Settings, service: &Service, audit: &Audit) {
     }
 }
 
-/// Reads the files of tokens anew, or keeps the old tokens and says why.
-fn reload_tokens(settings: &Settings, http_tokens: &Tokens) {
-    match tokens::reload(http_tokens, &settings.http_tokens) {
-        Ok(()) => tracing::info!(tokens = settings.http_tokens.0.len(), "tokens reloaded"),
+/// Reads which tokens there are and their files anew, or keeps the old tokens and says why. The other settings stay as
+/// they were at the start.
+fn reload_tokens(args: &Args, http_tokens: &Tokens, audit: &Audit) {
+    let reloaded = settings(args).map_err(|stopped| vec![stopped.message]).and_then(|settings| {
+        let changed = tokens::reload(http_tokens, &settings.http_tokens, audit)?;
+        Ok((settings.http_tokens.0.len(), changed))
+    });
+    match reloaded {
+        Ok((tokens, changed)) => tracing::info!(tokens, changed, "tokens reloaded"),
         Err(faults) => tracing::error!(reason = faults.join("; "), "the old tokens stay in force"),
     }
 }

@@ -10,7 +10,7 @@ use crate::stop::exit;
 pub(super) enum Signal {
     /// Drain and leave.
     Stop,
-    /// Read the rules anew.
+    /// Read rules and tokens anew.
     Reload,
 }
 

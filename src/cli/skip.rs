@@ -6,7 +6,7 @@ use super::args::{Args, SkipArgs};
 use super::output::Output;
 use super::settings;
 use crate::app::audit::audit;
-use crate::app::settings::cluster;
+use crate::app::settings::{beginnings, cluster};
 use crate::clock::SystemClock;
 use crate::domain::audit::Via;
 use crate::kafka::group::Group;
@@ -35,10 +35,12 @@ pub(super) fn run(args: &Args, skip: &SkipArgs, output: &Output) -> Result<(), S
     let probe = Probe::new(&cluster).map_err(|error| refused(&error))?;
     let name = format!("{}-sight", settings.instance.group_prefix);
     let group = Group::new(&cluster, &name).map_err(|error| refused(&error))?;
+    let beginnings = beginnings(&settings, &probe, &name);
     let audit = audit(&settings, Via::Cli, Arc::new(SystemClock)).claiming(skip.by.as_deref());
     let skipped = Skip {
         group: &group,
         probe: &probe,
+        beginnings: &beginnings,
         topic: &skip.topic,
         partition: skip.partition,
         target,

@@ -11,7 +11,7 @@ use crate::app::settings::sweeper;
 use crate::clock::{Clock, SystemClock};
 use crate::domain::audit::Via;
 use crate::lines::start::Stopped;
-use crate::lines::sweep::Swept;
+use crate::lines::sweep::{Round, Swept};
 use crate::report::table::{Cell, Table};
 
 pub(super) fn run(args: &Args, sweep: &SweepArgs, output: &Output) -> Result<(), Stopped> {
@@ -19,18 +19,19 @@ pub(super) fn run(args: &Args, sweep: &SweepArgs, output: &Output) -> Result<(),
     let audit = audit(&settings, Via::Cli, Arc::new(SystemClock)).claiming(sweep.change.by.as_deref());
     let mark = mark(&audit, &sweep.change, SystemClock.now());
     let sweeper = sweeper(&settings, audit)?;
-    let swept = sweeper
-        .round(&mark, sweep.change.dry_run)
-        .map_err(|error| Stopped::new(error.code(), error.to_string()))?;
-    if swept.is_empty() {
+    let dry = sweep.change.dry_run;
+    let round = sweeper.round(&mark, dry).map_err(|error| Stopped::new(error.code(), error.to_string()))?;
+    let nothing = round.swept.is_empty() && round.late == 0 && round.histories.unwrap_or(0) == 0;
+    if nothing {
         output.say("Nothing is due to be removed.");
     }
-    if !swept.is_empty() || output.is_json() {
-        output.tables(&[table(&swept)]);
+    if !nothing || output.is_json() {
+        output.tables(&[table(&round.swept), besides(&round)]);
     }
-    if sweep.change.dry_run && !swept.is_empty() {
+    if dry && !nothing {
         output.say("Dry run: nothing was written.");
     }
+    let swept = &round.swept;
     if swept.iter().any(|swept| swept.waiting > 0) {
         output
             .remark("records wait until `score` has forgotten the histories of their cards; is it running?");
@@ -39,6 +40,17 @@ pub(super) fn run(args: &Args, sweep: &SweepArgs, output: &Output) -> Result<(),
         output.remark("an import is at work; its incident was left alone, sweep again when it is through");
     }
     Ok(())
+}
+
+/// What no incident's row counts.
+fn besides(round: &Round) -> Table {
+    let columns = [
+        ("late_outcomes", "Outcomes of cards on no list"),
+        ("histories", "Histories that `score` will forget"),
+    ];
+    let mut table = Table::new("besides", columns);
+    table.row([round.late.into(), round.histories.into()]);
+    table
 }
 
 /// What was removed, by incident.

@@ -31,7 +31,7 @@ pub(super) fn run(args: &Args, command: &TokenCommand, output: &Output) -> Resul
     table.row([name.as_str().into(), role.as_str().into(), path.as_str().into()]);
     output.tables(&[table]);
     output.say(&format!(
-        "The token is in that file and nowhere else. To let it in, add this to the configuration and start again:\n\n\
+        "The token is in that file and nowhere else. To let it in, add this to the configuration and send the service SIGHUP, or start it:\n\n\
          [[http.tokens]]\nname = \"{name}\"\nrole = \"{role}\"\nfile = {path:?}\n\n\
          Its owner sends the header `Authorization: Bearer` with it; GET /v1/whoami tells whether it works."
     ));

@@ -170,6 +170,7 @@ fn role(role: Role) -> &'static str {
         Role::Alerts => "alerts",
         Role::Audit => "who did what",
         Role::Outcomes => "outcomes",
+        Role::Control => "that groups have begun",
         Role::DeadLetters => "dead letters",
     }
 }

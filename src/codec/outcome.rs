@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::card::Fingerprint;
+use crate::domain::incident::IncidentId;
 use crate::domain::outcome::{
     About, By, Decision, Note, OUTCOME_SCHEMA, Outcome, Subject, TRANSACTION_BYTES_MAX, Verdict,
 };
@@ -117,8 +118,17 @@ pub fn decode_outcome(bytes: &[u8], written_at: Timestamp) -> Result<Outcome, Wi
     Ok(Outcome { subject: subject.ok_or(other)?, decision, about: found.about })
 }
 
+/// The card that an outcome names, and the incidents, as far as they read as such.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedCard {
+    /// The card.
+    pub fingerprint: Fingerprint,
+    /// The incidents that exposed it.
+    pub incidents: Vec<IncidentId>,
+}
+
 /// The card that an outcome names, whatever else it says; `None` where it names none or is no JSON.
-pub fn named_card(bytes: &[u8]) -> Option<Fingerprint> {
+pub fn named_card(bytes: &[u8]) -> Option<NamedCard> {
     #[derive(Deserialize)]
     struct Naming {
         about: Named,
@@ -126,8 +136,13 @@ pub fn named_card(bytes: &[u8]) -> Option<Fingerprint> {
     #[derive(Deserialize)]
     struct Named {
         fingerprint: Fingerprint,
+        #[serde(default)]
+        incidents: serde_json::Value,
     }
-    Some(serde_json::from_slice::<Naming>(bytes).ok()?.about.fingerprint)
+    let Named { fingerprint, incidents } = serde_json::from_slice::<Naming>(bytes).ok()?.about;
+    let incidents = incidents.as_array().into_iter().flatten();
+    let incidents = incidents.filter_map(|id| id.as_str()?.parse().ok()).collect();
+    Some(NamedCard { fingerprint, incidents })
 }
 
 /// Writes an outcome.

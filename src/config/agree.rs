@@ -17,6 +17,7 @@ pub(super) fn derive(settings: &mut Settings, reader: &mut Reader<'_>) {
         (&mut topics.alerts, "alerts"),
         (&mut topics.outcomes, "outcomes"),
         (&mut topics.audit, "audit"),
+        (&mut topics.control, "control"),
         (&mut topics.dead_letters, "dead-letters"),
     ] {
         if name.is_empty() {
@@ -98,6 +99,7 @@ fn topics(settings: &Settings, reader: &mut Reader<'_>) {
         ("topics.alerts", &topics.alerts),
         ("topics.outcomes", &topics.outcomes),
         ("topics.audit", &topics.audit),
+        ("topics.control", &topics.control),
         ("topics.dead_letters", &topics.dead_letters),
     ] {
         if let Some(other) = owners.insert(name, key) {

@@ -112,6 +112,8 @@ section! {
         outcomes: String = r#""""# example r#""cardwatch.outcomes""#, derived(topic());
         /// Who did what: one partition, kept for 400 days.
         audit: String = r#""""# example r#""cardwatch.audit""#, derived(topic());
+        /// What the lines tell each other, such as that a group has begun to read: compacted, one partition.
+        control: String = r#""""# example r#""cardwatch.control""#, derived(topic());
         /// Records whose card field cannot be read.
         dead_letters: String = r#""""# example r#""cardwatch.dead-letters""#, derived(topic());
         /// Partitions of sightings, card history and alerts when they are created: equal, and fixed for
@@ -264,8 +266,9 @@ section! {
     pub struct History = "history" {
         /// How many uses must be known before a signal that compares with the card's past says anything.
         min_uses: u32 = "5", whole(1..=50, "uses");
-        /// How long a card's history is kept without a sighting of the card.
-        max_idle: Duration = r#""400d""#, duration("1d", "3650d");
+        /// How long a card's history is kept without a sighting of the card; after that only what its incidents'
+        /// books count of it.
+        max_idle: Duration = r#""400d""#, duration("1s", "3650d");
     }
 }
 
@@ -277,6 +280,9 @@ section! {
         /// How long the records of an incident are kept when its watch is over. Within it a watch can be
         /// prolonged; after it the incident is closed, its cards' records and histories are removed.
         ended: Duration = r#""1d""#, duration("0s", "3650d");
+        /// How long an outcome is kept whose card no incident lists: one that was decided after the card's records were
+        /// removed, or that comes before the list that names the card. Keep it longer than an import takes.
+        outcome_grace: Duration = r#""1d""#, duration("0s", "90d");
         /// How often what is due is removed.
         sweep_every: Duration = r#""1h""#, duration("1s", "1d");
     }

@@ -41,7 +41,7 @@ impl Section for HttpTokens {
                 "Who may use /v1: bearer tokens, one in a file each, made by `cardwatch token new`. The name stands",
                 "in audit records. The role is \"read\", \"decide\" (and decide about alerts), \"import\" (and change",
                 "incidents) or \"admin\" (all of it). A file is for its owner alone (0600, or 0640 owned by root);",
-                "SIGHUP reads the files anew. No variable sets these.",
+                "SIGHUP reads this table and the files anew, and each change is in the audit log. No variable sets these.",
             ],
             keys: Vec::new(),
             examples: &[

@@ -106,6 +106,18 @@ pub enum AlertKind {
     Test,
 }
 
+impl AlertKind {
+    /// The word of this kind.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AlertKind::Live => "live",
+            AlertKind::Late => "late",
+            AlertKind::LookBack => "look_back",
+            AlertKind::Test => "test",
+        }
+    }
+}
+
 /// A word for a score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -194,6 +194,12 @@ pub enum AuditRecordError {
 }
 
 impl AuditRecord {
+    /// Whether it tells of a change of files beside a command, which needs no cluster: of keys and tokens.
+    pub fn is_of_local_files(&self) -> bool {
+        let local = [Act::KeyChange, Act::TokenChange].iter().any(|act| act.as_str() == self.act);
+        local && self.by.via == Via::Cli
+    }
+
     /// The record as JSON, without a line's end.
     pub fn to_json(&self) -> Vec<u8> {
         // Strings and JSON values alone: nothing that could not be written.
@@ -224,7 +230,7 @@ pub struct LostRange {
     pub first: i64,
     /// The last; below `first` where the range is empty or its extent unknown.
     pub last: i64,
-    /// The time of the first record of the range, where the log could still tell.
+    /// The time of the first record of the range, where the log could still tell, or of the last one before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Timestamp>,
     /// The time of the first record behind the range, where there is one.
@@ -351,6 +357,20 @@ mod tests {
                 let mut more = value.clone();
                 more["colour"] = json!("blue");
                 assert!(!validator.is_valid(&more));
+            }
+        }
+    }
+
+    #[test]
+    fn keys_and_tokens_changed_by_commands_are_of_local_files() {
+        for act in Act::ALL {
+            let by_command = record(act, Ending::Intent, json!(1));
+            let local = matches!(act, Act::KeyChange | Act::TokenChange);
+            assert_eq!(by_command.is_of_local_files(), local, "{act:?}");
+            for via in [Via::Http, Via::Service] {
+                let by = By { via, ..by_command.by.clone() };
+                let record = AuditRecord { by, ..by_command.clone() };
+                assert!(!record.is_of_local_files(), "{act:?} {via:?}");
             }
         }
     }

@@ -1,10 +1,11 @@
 //! The words everyone says: card, money, time, transaction, incident, position, sighting, alert, outcome,
-//! delivery, audit record.
+//! delivery, audit record, the beginning of a group.
 //!
 //! Nothing here does I/O or reads a clock. Types that leave the process derive `serde` and *are* the
 //! contract of their JSON form; [`card::CardNumber`] deliberately cannot be serialised or printed.
 
 pub mod audit;
+pub mod begun;
 pub mod card;
 pub mod country;
 pub mod expiry;

@@ -12,6 +12,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::exposure::fingerprint::{CheckValue, KEY_BYTES, Key};
+use crate::fault;
 use crate::secret::Secret;
 
 /// What a derived key is for. A purpose never shares a key with another.
@@ -56,7 +57,10 @@ impl Digester {
     /// A digester under the key derived from `key`.
     #[allow(clippy::expect_used, reason = "HMAC takes a key of any length; the error belongs to other MACs")]
     pub fn new(key: &Key) -> Digester {
-        let secret = derive(key, Purpose::DeadLetterDigest);
+        let secret = match fault::broken("digest-under-the-raw-key") {
+            true => key.secret().clone(),
+            false => derive(key, Purpose::DeadLetterDigest),
+        };
         let mac = <Hmac<Sha256> as KeyInit>::new_from_slice(secret.expose());
         Digester { mac: mac.expect("HMAC takes a key of any length") }
     }
@@ -84,7 +88,7 @@ const PUBLISHED: [[u8; 32]; 2] = [
 
 /// Whether a key of this check value is published.
 pub fn is_published(check: &CheckValue) -> bool {
-    PUBLISHED.contains(&check.0)
+    PUBLISHED.contains(&check.0) && !fault::broken("published-key-accepted")
 }
 
 const fn hex(text: &str) -> [u8; 32] {

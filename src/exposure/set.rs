@@ -29,7 +29,7 @@ use crate::exposure::set::membership::{Interner, NOWHERE};
 use crate::exposure::set::view::Standing;
 use crate::fault;
 
-pub use crate::exposure::set::retained::{Keep, Retained};
+pub use crate::exposure::set::retained::{Keep, RecordOf, Retained};
 pub use crate::exposure::set::view::{Hit, Stats, View, WrongCheck};
 
 /// The frontier of a list that nothing was read of.

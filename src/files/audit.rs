@@ -7,6 +7,10 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::audit::AuditRecord;
 
+mod unsent;
+
+pub use unsent::Unsent;
+
 /// The permission bits with which others could change what is written.
 const OTHERS_WRITE: u32 = 0o022;
 
@@ -121,7 +125,7 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
 
-    fn record(id: &str) -> AuditRecord {
+    pub(super) fn record(id: &str) -> AuditRecord {
         let (user, host) = ("ops".to_owned(), "h1".to_owned());
         AuditRecord {
             schema: AUDIT_SCHEMA.to_owned(),
@@ -196,6 +200,15 @@ mod tests {
         fs::set_permissions(file.path(), Permissions::from_mode(0o640)).unwrap();
         file.append(&record("c")).unwrap();
         assert_eq!(ids(&file), (["a", "c"].map(str::to_owned).to_vec(), vec![]));
+    }
+
+    #[test]
+    fn a_directory_that_is_made_for_it_is_the_owners_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let file = AuditFile::new(&home.path().join("audit/audit.jsonl"));
+        file.append(&record("a")).unwrap();
+        let directory = file.path().parent().unwrap();
+        assert_eq!(fs::metadata(directory).unwrap().permissions().mode() & 0o777, 0o700);
     }
 
     #[test]

@@ -26,6 +26,7 @@ use zeroize::Zeroizing;
 use crate::domain::card::KeyId;
 use crate::domain::time::Timestamp;
 use crate::exposure::fingerprint::{CheckValue, KEY_BYTES, Key, Keyring};
+use crate::fault;
 use crate::secret::Secret;
 
 pub use error::KeysError;
@@ -266,7 +267,7 @@ impl KeyDirectory {
     fn read_key(&self, entry: &KeyEntry) -> Result<Key, KeysError> {
         let source = self.source(&entry.id);
         let key = source.read(&entry.id, self.sources.timeout)?;
-        let same = key.check_value() == entry.check;
+        let same = key.check_value() == entry.check || fault::broken("other-key-check-skipped");
         if same { Ok(key) } else { Err(KeysError::OtherKey { origin: source.to_string() }) }
     }
 

@@ -22,6 +22,9 @@ pub enum PrivateError {
         /// Why.
         cause: io::Error,
     },
+    /// There is one already, and it is not written over.
+    #[error("{0} is there already, and is never written over: choose another name, or move it away first")]
+    Exists(PathBuf),
     /// Others may read or change it.
     #[error(
         "{path} may be read or changed by others (mode {mode:04o}, owner {owner}): what it holds may be known; if nobody \
@@ -120,8 +123,11 @@ pub fn create(path: &Path, bytes: &[u8]) -> Result<(), PrivateError> {
     let failed = |what| move |cause| PrivateError::Io { what, path: path.to_owned(), cause };
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed("make"))?;
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed("make"))?;
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut file = made.map_err(|cause| match cause.kind() {
+        io::ErrorKind::AlreadyExists => PrivateError::Exists(path.to_owned()),
+        _ => failed("make")(cause),
+    })?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed("write"))?;
     File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed("write"))
 }
@@ -179,6 +185,9 @@ mod tests {
         assert_eq!(read(&path, 12).unwrap().expose(), b"secret words");
         assert!(matches!(read(&path, 11), Err(PrivateError::TooLong { .. })));
         assert!(matches!(read(&path, 2), Err(PrivateError::TooLong { .. })));
+        // White space is not looked through without end for what may stand behind it.
+        fs::write(&path, format!("secret{}words", " ".repeat(20))).unwrap();
+        assert!(matches!(read(&path, 12), Err(PrivateError::TooLong { .. })));
     }
 
     #[test]

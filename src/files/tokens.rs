@@ -66,6 +66,6 @@ mod tests {
             let text = std::str::from_utf8(token.expose()).unwrap();
             assert!(text.starts_with("cardwatch_") && text.len() == 53, "{} characters", text.len());
         }
-        assert!(create_token(&home.path().join("a")).unwrap_err().to_string().contains("cannot make"));
+        assert!(create_token(&home.path().join("a")).unwrap_err().to_string().contains("is there already"));
     }
 }

@@ -233,6 +233,9 @@ mod tests {
         assert!(shown.contains("key (withheld) of [2J AKID: denied"), "{shown}");
         assert!(!shown.contains("abab") && !shown.contains('\u{1b}'), "{shown}");
         assert!(error.is_passing());
+        // Base64 is one alphabet.
+        let told = tell(b"key abcdefghijkl+mnopqrstuv+wxyz= of ops");
+        assert_eq!(told, "key (withheld) of ops");
         let error = unwrap::<80>(&shell("yes no >&2 | head -c 5000 >&2; exit 1"), WITHIN).unwrap_err();
         assert!(error.to_string().len() < TOLD_BYTES + 200, "{error}");
         let error = unwrap::<80>(&shell("kill -9 $$"), WITHIN).unwrap_err().to_string();

@@ -173,13 +173,27 @@ impl Tokens {
         Ok(Tokens { mac, entries: Arc::new(ArcSwap::from_pointee(entries)) })
     }
 
-    /// Replaces them all, for every clone, or keeps those there are.
+    /// Checks tokens that are to replace them all. Nobody is let in by them before [`Tokens::put`].
     ///
     /// # Errors
     /// As [`Tokens::new`].
-    pub fn replace(&self, tokens: Vec<(Caller, Secret)>) -> Result<(), TokenError> {
-        self.entries.store(Arc::new(entries(&self.mac, tokens)?));
-        Ok(())
+    pub fn prepare(&self, tokens: Vec<(Caller, Secret)>) -> Result<NewTokens, TokenError> {
+        let entries = entries(&self.mac, tokens)?;
+        let old = self.entries.load();
+        let find = |entries: &Entries, name: &str| entries.iter().position(|one| one.caller.name == name);
+        let removed = old.iter().filter(|one| find(&entries, &one.caller.name).is_none());
+        let mut changes: Vec<TokenChange> = removed.map(|one| TokenChange::of(Some(one), None)).collect();
+        changes.extend(entries.iter().map(|one| {
+            let before = find(&old, &one.caller.name).and_then(|at| old.get(at));
+            TokenChange::of(before, Some(one))
+        }));
+        changes.retain(|change| change.before != change.after || change.is_replaced);
+        Ok(NewTokens { entries, changes })
+    }
+
+    /// Replaces them all, for every clone.
+    pub fn put(&self, new: NewTokens) {
+        self.entries.store(Arc::new(new.entries));
     }
 
     /// Whether there are none.
@@ -212,6 +226,59 @@ impl Tokens {
             Problem::new(StatusCode::UNAUTHORIZED, "unknown_token", detail)
                 .challenging(format!("{CHALLENGE}, error=\"invalid_token\""))
         })
+    }
+}
+
+/// Tokens that were checked and are not in force yet.
+pub struct NewTokens {
+    entries: Entries,
+    changes: Vec<TokenChange>,
+}
+
+impl NewTokens {
+    /// What they change, token by token.
+    pub fn changes(&self) -> &[TokenChange] {
+        &self.changes
+    }
+}
+
+impl fmt::Debug for NewTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NewTokens({:?})", self.changes)
+    }
+}
+
+/// What changes for the owner of a token. Tells nothing of the token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenChange {
+    /// Its name.
+    pub name: String,
+    /// The role that it had; `None` where it is new.
+    pub before: Option<Role>,
+    /// The role that it gets; `None` where it is let in no more.
+    pub after: Option<Role>,
+    /// Whether another token has its name now.
+    pub is_replaced: bool,
+}
+
+impl TokenChange {
+    fn of(before: Option<&Entry>, after: Option<&Entry>) -> TokenChange {
+        let name = before.or(after).map_or_else(String::new, |one| one.caller.name.clone());
+        let role = |one: Option<&Entry>| one.map(|one| one.caller.role);
+        let is_replaced = before.zip(after).is_some_and(|(before, after)| before.digest != after.digest);
+        TokenChange { name, before: role(before), after: role(after), is_replaced }
+    }
+
+    /// What happened, in the words of audit records.
+    pub fn words(&self) -> Vec<&'static str> {
+        match (self.before, self.after) {
+            (None, _) => vec!["added"],
+            (_, None) => vec!["removed"],
+            (before, after) => {
+                let words = [("role_changed", before != after), ("replaced", self.is_replaced)];
+                words.into_iter().filter(|(_, said)| *said).map(|(word, _)| word).collect()
+            }
+        }
     }
 }
 

@@ -166,9 +166,18 @@ pub struct Context {
     pub notes: Arc<Notes>,
 }
 
+/// Whether a line says that what was under way was thrown away because this process gave its transaction up. The
+/// client has it as an error; the reason for giving up is told where it was decided.
+fn is_of_our_purge(facility: &str, message: &str) -> bool {
+    facility == "TXNERR" && ["(_PURGE_QUEUE)", "(_PURGE_INFLIGHT)"].iter().any(|code| message.contains(code))
+}
+
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         match level {
+            _ if is_of_our_purge(facility, message) => {
+                tracing::debug!(facility, text = message, "kafka client");
+            }
             RDKafkaLogLevel::Emerg
             | RDKafkaLogLevel::Alert
             | RDKafkaLogLevel::Critical
@@ -186,3 +195,22 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_given_up_here_is_no_error_of_the_client() {
+        let line =
+            |code: &str| format!("Current transaction failed: ProduceRequest failed: Local: Purged ({code})");
+        for (facility, code, is_ours) in [
+            ("TXNERR", "_PURGE_INFLIGHT", true),
+            ("TXNERR", "_PURGE_QUEUE", true),
+            ("TXNERR", "_TIMED_OUT", false),
+            ("FAIL", "_PURGE_QUEUE", false),
+        ] {
+            assert_eq!(is_of_our_purge(facility, &line(code)), is_ours, "{facility} {code}");
+        }
+    }
+}

@@ -37,6 +37,8 @@ pub enum Role {
     Audit,
     /// What people decided: compacted, one partition.
     Outcomes,
+    /// What the lines tell each other: compacted, one partition.
+    Control,
     /// Records that could not be read.
     DeadLetters,
 }
@@ -58,7 +60,7 @@ impl Wanted {
         let mut settings = BTreeMap::new();
         match self.role {
             Role::Input => {}
-            Role::Exposures | Role::CardHistory | Role::Outcomes => {
+            Role::Exposures | Role::CardHistory | Role::Outcomes | Role::Control => {
                 settings.insert("cleanup.policy", "compact".to_owned());
                 settings.insert("max.compaction.lag.ms", (DAY_MS).to_string());
                 settings.insert("segment.ms", (DAY_MS).to_string());
@@ -98,7 +100,7 @@ impl Wanted {
         let Some(settings) = &found.settings else { return faults };
         let policy = settings.get("cleanup.policy").map_or("", String::as_str);
         match self.role {
-            Role::Exposures | Role::CardHistory | Role::Outcomes if policy != "compact" => {
+            Role::Exposures | Role::CardHistory | Role::Outcomes | Role::Control if policy != "compact" => {
                 faults.push(format!("cleanup.policy is {policy}, needs compact: old records would be lost"));
             }
             Role::Sightings | Role::Alerts | Role::Audit | Role::DeadLetters
@@ -289,6 +291,12 @@ mod tests {
             ),
             (Role::Alerts, Some(8), found(8, &delete), ""),
             (Role::Outcomes, Some(1), found(2, &compact), "has 2 partitions, needs 1"),
+            (
+                Role::Control,
+                Some(1),
+                found(1, &delete),
+                "cleanup.policy is delete, needs compact: old records would be lost",
+            ),
             (Role::Alerts, Some(8), found(8, &forever), ""),
             (
                 Role::Alerts,

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashSet};
 use serde_json::Value;
 
 use super::import::{Holding, ListTopic};
+use super::names::Links;
 use super::read::Source;
-use super::score::{Known, NAMES_PREFIX, Names};
+use super::score::{Known, Names};
 use super::start::Stopped;
 use crate::codec::outcome::named_card;
 use crate::domain::card::Fingerprint;
@@ -53,18 +54,18 @@ impl Access {
     /// When a topic cannot be read.
     pub fn find(&self, names: HashSet<Fingerprint>) -> Result<Held, Stopped> {
         let mut held = Held { names, ..Held::default() };
-        let mut histories = BTreeMap::new();
-        self.read(&self.card_history, |message| take_history(message, &mut histories))?;
-        // A history is kept under the name that was primary; the card may have been asked for by another.
-        for (card, (_, names)) in &histories {
-            if std::iter::once(card).chain(&names.others).any(|name| held.names.contains(name)) {
-                held.names.insert(*card);
-                held.names.extend(&names.others);
+        let (mut histories, mut links) = (BTreeMap::new(), Links::default());
+        self.read(&self.card_history, |message| {
+            let key = message.key().unwrap_or_default();
+            if !links.learn(key, message.value()) {
+                take_history(message, &mut histories);
             }
-        }
-        for (card, (known, names)) in histories {
-            if let Some(known) = known.filter(|_| held.names.contains(&card)) {
-                held.histories.push((card, Known { names, ..known }));
+        })?;
+        // A history is kept under the name that was primary; the card may have been asked for by another.
+        held.names = links.of(held.names).into_values().flatten().collect();
+        for (card, known) in histories {
+            if held.names.contains(&card) {
+                held.histories.push((card, Known { names: links.beside(&card), ..known }));
             }
         }
         held.incidents = self.list.holding(&held.names)?;
@@ -111,24 +112,22 @@ fn card_of(key: &[u8]) -> Option<Fingerprint> {
 /// Of each key the newest record counts, whatever it says.
 fn take_outcome(message: &Message<'_>, names: &HashSet<Fingerprint>, outcomes: &mut BTreeMap<String, Value>) {
     let key = String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned();
-    let value = message.value().filter(|value| named_card(value).is_some_and(|card| names.contains(&card)));
+    let value = message
+        .value()
+        .filter(|value| named_card(value).is_some_and(|card| names.contains(&card.fingerprint)));
     match value.and_then(|value| serde_json::from_slice(value).ok()) {
         Some(outcome) => drop(outcomes.insert(key, outcome)),
         None => drop(outcomes.remove(&key)),
     }
 }
 
-fn take_history(message: &Message<'_>, histories: &mut BTreeMap<Fingerprint, (Option<Known>, Names)>) {
-    let Some(key) = message.key().and_then(|key| std::str::from_utf8(key).ok()) else { return };
-    if let Some(card) = key.strip_prefix(NAMES_PREFIX).and_then(|card| card.parse().ok()) {
-        let names = message.value().and_then(|value| serde_json::from_slice(value).ok());
-        histories.entry(card).or_default().1 = names.unwrap_or_default();
-        return;
-    }
+fn take_history(message: &Message<'_>, histories: &mut BTreeMap<Fingerprint, Known>) {
     // Checkpoints are under the same roof.
     let Some(card) = card_of(message.key().unwrap_or_default()) else { return };
     let history = message.value().and_then(|value| History::decode(value).ok());
-    let known =
-        history.map(|history| Known { history, written: message.timestamp(), names: Names::default() });
-    histories.entry(card).or_default().0 = known;
+    let written = message.timestamp();
+    match history.map(|history| Known { history, written, names: Names::default() }) {
+        Some(known) => drop(histories.insert(card, known)),
+        None => drop(histories.remove(&card)),
+    }
 }

@@ -9,8 +9,9 @@
 //! - **Anything else on the cluster or in the service** ([`Audit::begin`]): the intent goes to file and topic, the
 //!   act is done, the end goes to both. An intent that nothing follows says that nobody knows.
 //! - **A change of local files** ([`Audit::locally`]): keys and tokens live where there may be no cluster. The file
-//!   must take the intent; the topic is tried, and a warning says that it was not reached. Without a file the
-//!   topic must.
+//!   must take the intent, and from the file alone it comes to the topic ([`Audit::deliver`]): at once where the
+//!   cluster is reached, and otherwise with the next such act or by the running service. Without a file the topic
+//!   must take it.
 //!
 //! [`Audit::record`] is for what is already decided and cannot fail any more: one record, `done`, in both places.
 
@@ -19,9 +20,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use deed::bounded;
+
 use super::start::{CLUSTER, Stopped};
 use crate::clock::Clock;
-use crate::domain::audit::{AUDIT_SCHEMA, Act, AuditRecord, By, Ending, Via};
+use crate::domain::audit::{AUDIT_SCHEMA, AuditRecord, By, Ending, Via};
+use crate::fault;
 use crate::files::audit::AuditFile;
 use crate::http::auth::Caller;
 use crate::kafka::client::Cluster;
@@ -30,8 +34,12 @@ use crate::kafka::probe::Probe;
 use crate::kafka::producer::Outgoing;
 use crate::stop::exit;
 
+mod deed;
+mod delivery;
 mod trail;
 
+pub use deed::Deed;
+pub use delivery::deliver_until;
 pub use trail::{Entry, GivenUp, Trail, lost_ranges};
 
 /// How long a record may take to the topic.
@@ -40,55 +48,6 @@ const WITHIN: Duration = Duration::from_secs(10);
 const WITHIN_LOCALLY: Duration = Duration::from_secs(2);
 /// Random bytes in an id.
 const ID_BYTES: usize = 16;
-/// The longest reason or claim that is kept, in characters.
-const WORDS_MAX: usize = 1_000;
-
-/// What is about to be done.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Deed {
-    /// The kind.
-    pub act: Act,
-    /// What it is done to: `incident/shop-2026`, `key/k2`, `topic/transactions/3`, `rules`.
-    pub subject: String,
-    /// What it is before, where that makes sense.
-    pub before: Option<Value>,
-    /// What it is to be afterwards.
-    pub after: Option<Value>,
-    /// Why, in the words of who does it.
-    pub reason: Option<String>,
-}
-
-impl Deed {
-    /// An act on a subject.
-    pub fn new(act: Act, subject: impl Into<String>) -> Deed {
-        Deed { act, subject: subject.into(), before: None, after: None, reason: None }
-    }
-
-    /// And what it was before.
-    #[must_use]
-    pub fn before(mut self, before: impl Into<Value>) -> Deed {
-        self.before = Some(before.into());
-        self
-    }
-
-    /// And what it is to be afterwards.
-    #[must_use]
-    pub fn after(mut self, after: impl Into<Value>) -> Deed {
-        self.after = Some(after.into());
-        self
-    }
-
-    /// And why.
-    #[must_use]
-    pub fn because(mut self, reason: Option<&str>) -> Deed {
-        self.reason = reason.map(bounded);
-        self
-    }
-}
-
-fn bounded(words: &str) -> String {
-    words.chars().filter(|letter| !letter.is_control()).take(WORDS_MAX).collect()
-}
 
 /// Where records go, for all acts of a process.
 #[derive(Debug, Clone)]
@@ -97,6 +56,8 @@ pub struct AuditPlaces {
     pub cluster: Cluster,
     /// The topic.
     pub topic: String,
+    /// The transactional id under which what is in the file comes to the topic: of this host and file alone.
+    pub sender: String,
     /// The file, if there is one.
     pub file: Option<AuditFile>,
     /// Tells the time.
@@ -201,10 +162,13 @@ impl Audit {
             (needs, _) => needs,
         };
         let record = self.draft(deed, Ending::Intent)?;
+        if fault::broken("act-before-its-record") {
+            return Ok(Begun { audit: self.clone(), record, needs, missed: None });
+        }
         self.to_file(&record)?;
         let told = match needs {
             Needs::Both => self.to_topic(&record, WITHIN),
-            Needs::File => self.to_topic(&record, WITHIN_LOCALLY),
+            Needs::File => self.deliver_within(WITHIN_LOCALLY).map(drop),
             // Looked at before the work and not at its end.
             Needs::Transaction => self.check_topic(WITHIN),
         };
@@ -378,12 +342,12 @@ impl Begun {
         self.audit.to_file(&self.record)?;
         match (topic, &self.missed) {
             (true, None) if self.needs == Needs::File => {
-                // The intent is there, and the file has the end.
-                if let Err(stopped) = self.audit.to_topic(&self.record, WITHIN_LOCALLY) {
+                // The intent is there, and the file has the end, which comes there later.
+                if let Err(stopped) = self.audit.deliver_within(WITHIN_LOCALLY) {
                     tracing::warn!(
                         id = self.record.id,
                         reason = stopped.message,
-                        "the audit topic misses an end"
+                        "the audit topic waits for an end"
                     );
                 }
                 Ok(())
@@ -393,3 +357,6 @@ impl Begun {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -226,6 +226,7 @@ fn numbers(id: &IncidentId, book: &Book) -> IncidentNumbers {
         cards: vec![
             ("listed", book.listed.cards),
             ("withdrawn", book.withdrawn.cards),
+            ("departed", book.departed.cards),
             ("seen", all.seen),
             ("never_seen", all.never_seen()),
             ("suspected", all.suspected),

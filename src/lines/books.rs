@@ -3,9 +3,11 @@
 use super::audit::{GivenUp, Trail, lost_ranges};
 use super::import::{ListTopic, Until};
 use super::mark::Mark;
+use super::patience::patiently;
+use super::score::{NAMES_PREFIX, Names};
 use super::snapshot::Snapshots;
-use super::start::{Stopped, patiently};
-use crate::books::{Decided, Finding, Ledger};
+use super::start::Stopped;
+use crate::books::{Decided, Finding, Ledger, Removed};
 use crate::codec::outcome::decode_outcome;
 use crate::domain::audit::Act;
 use crate::domain::card::Fingerprint;
@@ -17,7 +19,7 @@ use crate::kafka::consumer::Committed;
 use crate::kafka::group::Group;
 use crate::kafka::native::Message;
 use crate::report::coverage::{Coverage, Lost, Watched};
-use crate::scoring::history::History;
+use crate::scoring::history::{DEPARTED_PREFIX, Departed, History, HistoryError};
 use crate::stop::{Stop, exit};
 
 /// Where the books are kept, beside the list.
@@ -151,23 +153,37 @@ pub(super) fn list_record(ledger: &mut Ledger, key: &[u8], value: Option<&[u8]>)
 }
 
 pub(super) fn history_record(ledger: &mut Ledger, topic: &str, message: &Message<'_>) -> Result<(), Stopped> {
-    let foreign = |what: &str| {
+    let key = message.key().and_then(|key| std::str::from_utf8(key).ok()).ok_or("the key is not text");
+    let entered = key.map_err(str::to_owned);
+    let entered = entered.and_then(|key| enter_history(ledger, message.partition(), key, message.value()));
+    entered.map_err(|what| {
         let place = format!("{topic}/{} offset {}", message.partition(), message.offset());
-        Stopped::new(
-            exit::DATA,
-            format!("{place}: {what}; something else wrote to this topic, or a newer version did"),
-        )
-    };
-    let key = message.key().and_then(|key| std::str::from_utf8(key).ok());
-    let key = key.ok_or_else(|| foreign("the key is not text"))?;
-    // A card's record is named by its fingerprint alone; checkpoints and whatever else is kept here are not.
-    if key.contains('/') {
-        return Ok(());
+        let message = format!("{place}: {what}; something else wrote to this topic, or a newer version did");
+        Stopped::new(exit::DATA, message)
+    })
+}
+
+/// Enters a record of the topic of the histories; what is wrong with it, as the end of a sentence.
+pub(super) fn enter_history(
+    ledger: &mut Ledger,
+    partition: i32,
+    key: &str,
+    value: Option<&[u8]>,
+) -> Result<(), String> {
+    let failed = |error: HistoryError| error.to_string();
+    if key.starts_with(DEPARTED_PREFIX) {
+        let incident = Departed::incident(key).ok_or("the key names no incident")?;
+        ledger.departed(partition, incident, value.map(Departed::decode).transpose().map_err(failed)?);
+    } else if let Some(card) = key.strip_prefix(NAMES_PREFIX) {
+        let card = card.parse().map_err(|_| "the key names no fingerprint")?;
+        let names = value.map(serde_json::from_slice::<Names>).transpose();
+        ledger.names(card, names.map_err(|_| "a card's names do not read")?.map(|names| names.others));
+    } else if !key.contains('/') {
+        // A card's record is named by its fingerprint alone; checkpoints and whatever else is kept here are not.
+        let fingerprint: Fingerprint = key.parse().map_err(|_| "the key is no fingerprint")?;
+        let history = value.map(History::decode).transpose().map_err(failed)?;
+        ledger.history(fingerprint, history.as_ref());
     }
-    let fingerprint: Fingerprint = key.parse().map_err(|_| foreign("the key is no fingerprint"))?;
-    let history = message.value().map(History::decode).transpose();
-    let history = history.map_err(|error| foreign(&error.to_string()))?;
-    ledger.history(fingerprint, history.as_ref());
     Ok(())
 }
 
@@ -175,11 +191,14 @@ pub(super) fn history_record(ledger: &mut Ledger, topic: &str, message: &Message
 /// nothing; [`decisions`](super::decisions) says of it that it is none.
 pub(super) fn outcome_record(ledger: &mut Ledger, message: &Message<'_>) {
     let Some(id) = message.key().and_then(|key| std::str::from_utf8(key).ok()) else { return };
+    if Removed::is_key(id.as_bytes()) {
+        return ledger.removed(id, message.value().and_then(|value| Removed::from_json(value).ok()));
+    }
     ledger.outcome(id, message.value().and_then(|value| decided(value, message.timestamp())));
 }
 
 /// What an outcome record decided; `None` where it does not read or does not say what it is about.
-fn decided(value: &[u8], written_at: Timestamp) -> Option<Decided> {
+pub(super) fn decided(value: &[u8], written_at: Timestamp) -> Option<Decided> {
     let outcome = decode_outcome(value, written_at).ok()?;
     let about = outcome.about?;
     let finding = match outcome.decision.verdict {

@@ -32,6 +32,8 @@ pub struct Undertaker {
     dead: u64,
     reasons: BTreeMap<(&'static str, &'static str), u64>,
     proposed: Vec<&'static str>,
+    /// Where the first unreadable record of the window stands.
+    first: Option<String>,
     over: Option<String>,
 }
 
@@ -60,6 +62,7 @@ impl Undertaker {
             dead: 0,
             reasons: BTreeMap::new(),
             proposed: Vec::new(),
+            first: None,
             over: None,
         }
     }
@@ -96,6 +99,9 @@ impl Undertaker {
             headers: &letter.headers,
         })?;
         self.proposed.push(unreadable.reason.as_str());
+        self.first.get_or_insert_with(|| {
+            format!("{}/{} at offset {}", record.topic, record.partition, record.offset)
+        });
         *self.reasons.entry((unreadable.reason.as_str(), unreadable.field)).or_default() += 1;
         self.dead += 1;
         self.count();
@@ -127,13 +133,17 @@ impl Undertaker {
             let commonest = self.reasons.iter().max_by_key(|(_, count)| **count);
             let ((reason, field), count) = commonest.map_or((("", ""), 0), |(key, count)| (*key, *count));
             self.over = Some(format!(
-                "{} of {} records cannot be read ({} times {reason} in field {field}): the mapping or the topic is wrong; \
-                 nothing of this batch is committed. Look at it with `cardwatch check`, or raise dead_letters.stop_at",
-                self.dead, self.seen, count
+                "{} of {} records cannot be read ({count} times {reason} in field {field}), from {} on: the mapping or \
+                 the topic is wrong; nothing of this batch is committed. Look at it with `cardwatch check --sample 1000`; \
+                 pass over records that nobody needs with `cardwatch skip-to`, or raise dead_letters.stop_at",
+                self.dead,
+                self.seen,
+                self.first.as_deref().unwrap_or_default()
             ));
         }
         self.seen = 0;
         self.dead = 0;
+        self.first = None;
         self.reasons.clear();
     }
 

@@ -15,6 +15,7 @@ use super::mark::Mark;
 use super::pulse::Pulse;
 use super::pump::{Line, LineError};
 use super::start::{Start, Stopped};
+use crate::books::Removed;
 use crate::clock::Clock;
 use crate::codec::cloudevents::{self, TRACEPARENT};
 use crate::codec::dead::{DeadReason, FIELD_VALUE, Unreadable};
@@ -233,6 +234,8 @@ impl Line for Decisions {
     fn process(&mut self, message: &Message<'_>, out: &mut TransactionalProducer) -> Result<(), LineError> {
         let outcome = message.value().map(|value| decode_outcome(value, message.timestamp()));
         match outcome {
+            // Ours, and no decision: what stays of those that were removed.
+            Some(_) if Removed::is_key(message.key().unwrap_or_default()) => {}
             // It takes the record away, not what was decided; `unknown` opens an alert again.
             None => self.state.counted.push(("none", "tombstone")),
             Some(Err(_)) => self.bury(message, DeadReason::NotAnOutcome, out)?,

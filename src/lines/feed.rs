@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::codec::dead::Unreadable;
 use crate::codec::mapping::Mapping;
 use crate::domain::alert::Alert;
-use crate::domain::card::Fingerprint;
+use crate::domain::card::{Fingerprint, KeyId};
 use crate::domain::incident::{Details, Element, IncidentId, Period, WatchPeriod};
 use crate::domain::position::Record;
 use crate::domain::sighting::Sighting;
@@ -67,17 +67,17 @@ impl Feed {
     }
 }
 
-/// Makes an exposed set of one incident, whose cards are watched at all times, out of `cards`.
+/// Makes an exposed set of one incident, whose cards are watched at all times, out of `cards` listed under `key`.
 ///
 /// # Errors
 /// [`RecordError`] only where the program contradicts itself.
 pub fn set_of(
     keyring: &Keyring,
+    key: &KeyId,
     cards: impl Iterator<Item = (Fingerprint, CardRecord)>,
     at: Timestamp,
 ) -> Result<Arc<ExposureSet>, RecordError> {
     let (set, mut writer) = ExposureSet::new(&keyring.ids());
-    let key = keyring.primary().id().clone();
     let mut incident = IncidentRecord::new(incident_id()?);
     let mark = Mark { at, by: "backtest".to_owned(), host: String::new() };
     let refused = |_| RecordError::Key;

@@ -5,6 +5,8 @@
 //! whole list would hold every reader of the topic back. Until the finishing mark is committed, nothing of
 //! a revision is visible; after it, all of it is.
 
+mod bury;
+mod outcomes;
 mod writer;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -26,9 +28,10 @@ use crate::exposure::revision::RevisionError;
 use crate::exposure::set::{ExposureSet, View};
 use crate::kafka::client::Cluster;
 use crate::kafka::probe::Probe;
-use crate::kafka::producer::{IMPORT, Outcome, Outgoing, TransactionalProducer};
+use crate::kafka::producer::{IMPORT, TransactionalProducer};
 use crate::stop::{Stop, exit};
 
+pub use bury::Burial;
 pub use writer::Writer;
 
 /// How long a fenced import waits to learn who took over.
@@ -325,39 +328,6 @@ impl ListTopic {
             })?;
         let known = self.look(id, Until::End)?;
         Ok((Writer::new(self, id, producer), known))
-    }
-
-    /// Writes a tombstone of a card that cannot be, so that brokers close the segment before it. It needs no
-    /// claim to the incident: it changes nothing, for any reader.
-    ///
-    /// # Errors
-    /// When the cluster does not take it.
-    pub fn stir(&self, id: &IncidentId) -> Result<(), Stopped> {
-        let key = format!("card/none/{}/{id}", Fingerprint([0; 32]));
-        self.bury("stir", &self.topic, &[key.into_bytes()])
-    }
-
-    /// Writes tombstones of these keys to a topic of one partition, in a transaction of its own. `purpose` tells
-    /// its writers apart from others: one fences the one before it.
-    ///
-    /// # Errors
-    /// When the cluster does not take them.
-    pub fn bury(&self, purpose: &str, topic: &str, keys: &[Vec<u8>]) -> Result<(), Stopped> {
-        let failed = |error: &dyn std::fmt::Display| {
-            Stopped::new(exit::UNAVAILABLE, format!("{topic} could not be written to: {error}"))
-        };
-        let clock = Arc::clone(&self.clock);
-        let transactional_id = format!("{}-{purpose}", self.prefix);
-        let mut producer = TransactionalProducer::start(&self.cluster, &transactional_id, IMPORT, clock)
-            .map_err(|error| failed(&error))?;
-        for key in keys {
-            let record = Outgoing { topic, partition: Some(0), key: Some(key), value: None, headers: &[] };
-            producer.send(record).map_err(|error| failed(&error))?;
-        }
-        match producer.commit_alone() {
-            Outcome::Committed => Ok(()),
-            outcome => Err(failed(&format!("{outcome:?}"))),
-        }
     }
 
     /// Who holds the incident now, for a writer of revision `own` that was fenced.

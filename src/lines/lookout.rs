@@ -1,10 +1,10 @@
 //! Looks out for what the loops themselves cannot see: how far behind they are, whether an open transaction
 //! hides records, and whether the topics are still the ones that were started on.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::standings::Standings;
 use super::start::{Stopped, check_topic_id};
 use crate::clock::Clock;
 use crate::domain::time::Timestamp;
@@ -14,45 +14,6 @@ use crate::stop::{Stop, exit};
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_secs(5);
-
-/// Where the partitions of one line stand: written by its workers after each commit.
-#[derive(Debug, Clone, Default)]
-pub struct Standings {
-    places: Arc<Mutex<BTreeMap<i32, Place>>>,
-}
-
-/// Where one partition stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    /// The next offset to read: everything below is committed.
-    pub next: i64,
-    /// The timestamp of the newest record worked off.
-    pub newest: Timestamp,
-}
-
-impl Standings {
-    fn places(&self) -> MutexGuard<'_, BTreeMap<i32, Place>> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A partition was taken up or committed.
-    pub fn set(&self, partition: i32, next: i64, newest: Option<Timestamp>) {
-        let mut places = self.places();
-        let place = places.entry(partition).or_insert(Place { next, newest: Timestamp::default() });
-        place.next = next;
-        place.newest = newest.unwrap_or(place.newest);
-    }
-
-    /// A partition was given up.
-    pub fn remove(&self, partition: i32) {
-        self.places().remove(&partition);
-    }
-
-    /// Where everything stands now.
-    pub fn all(&self) -> BTreeMap<i32, Place> {
-        self.places().clone()
-    }
-}
 
 /// A line to look out for.
 #[derive(Debug, Clone)]

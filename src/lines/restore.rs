@@ -7,23 +7,21 @@
 //! mark without content; (4) the checkpoint must say the same offset as the group; (5) only then does
 //! the partition flow. A restore that makes no progress fails loudly.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::start::{Start, Stopped, until_answered};
+use super::patience::until_answered;
+use super::start::{Start, Stopped};
 use crate::clock::Clock;
-use crate::domain::card::Fingerprint;
 use crate::fault;
 use crate::kafka::client::Cluster;
 use crate::kafka::native::Message;
 use crate::kafka::probe::Probe;
 use crate::kafka::reader::{Read, Reader};
-use crate::lines::score::{Known, NAMES_PREFIX, Names};
-use crate::scoring::history::History;
+use crate::lines::score::Memory;
 use crate::stop::{Stop, exit};
 
 /// The prefix of a checkpoint's key.
@@ -31,12 +29,15 @@ const CHECKPOINT_PREFIX: &str = "checkpoint/";
 
 /// How far the input of a partition was judged: written in every transaction of `score`, beside the
 /// histories it belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// The next offset of the sightings partition.
     pub next_offset: i64,
     /// How many partitions the sightings have; fixed for life.
     pub partitions: i32,
+    /// The id of the sightings' topic, where the cluster tells one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic_id: Option<String>,
 }
 
 impl Checkpoint {
@@ -44,27 +45,10 @@ impl Checkpoint {
     pub fn key(partition: i32) -> String {
         format!("{CHECKPOINT_PREFIX}{partition}")
     }
-}
 
-/// The histories of one partition and the checkpoint they belong to.
-#[derive(Debug, Default)]
-pub struct Memory {
-    /// By card.
-    pub histories: HashMap<Fingerprint, Known>,
-    /// Other names of cards, until the histories they belong to have come.
-    names: HashMap<Fingerprint, Names>,
-    /// The last checkpoint; `None` before the first transaction.
-    pub checkpoint: Option<Checkpoint>,
-}
-
-impl Memory {
-    /// Compaction keeps no order between a history and the names that belong to it.
-    fn join_names(&mut self) {
-        for (card, names) in std::mem::take(&mut self.names) {
-            if let Some(known) = self.histories.get_mut(&card) {
-                known.names = names;
-            }
-        }
+    /// Whether it is the key of a checkpoint.
+    pub fn is_key(key: &str) -> bool {
+        key.starts_with(CHECKPOINT_PREFIX)
     }
 }
 
@@ -106,6 +90,20 @@ impl Restorer {
             let _ = sender.send(restorer.restore(&start));
         });
         receiver
+    }
+
+    /// The checkpoint of a partition; `None` before the first transaction. Reads the partition to its end.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(super) fn checkpoint(&self, partition: i32) -> Result<Option<Checkpoint>, Stopped> {
+        let what = format!("watermarks of {}/{partition}", self.topic);
+        let ask = || self.probe.watermarks(&self.topic, partition);
+        let marks = until_answered(&*self.clock, &self.stop, &what, ask)?;
+        match marks.high > marks.low {
+            true => Ok(self.read(partition, marks.low, marks.high)?.checkpoint),
+            false => Ok(None),
+        }
     }
 
     fn restore(&self, start: &Start) -> Result<Memory, Stopped> {
@@ -181,44 +179,13 @@ impl Restorer {
         };
         let key = message.key().and_then(|key| std::str::from_utf8(key).ok());
         let key = key.ok_or_else(|| foreign("the key is not text"))?;
-        if key.starts_with(CHECKPOINT_PREFIX) {
-            memory.checkpoint = match message.value() {
-                Some(value) => {
-                    Some(serde_json::from_slice(value).map_err(|_| foreign("the checkpoint does not read"))?)
-                }
-                None => None,
-            };
-            return Ok(());
-        }
-        if let Some(card) = key.strip_prefix(NAMES_PREFIX) {
-            let card: Fingerprint = card.parse().map_err(|_| foreign("the key names no fingerprint"))?;
-            match message.value() {
-                Some(value) => {
-                    let names = serde_json::from_slice(value);
-                    memory.names.insert(card, names.map_err(|_| foreign("a card's names do not read"))?);
-                }
-                None => drop(memory.names.remove(&card)),
-            }
-            return Ok(());
-        }
-        let fingerprint: Fingerprint = key.parse().map_err(|_| foreign("the key is no fingerprint"))?;
-        match message.value() {
-            Some(value) => {
-                let history = History::decode(value).map_err(|error| foreign(&error.to_string()))?;
-                let known = Known { history, written: message.timestamp(), names: Names::default() };
-                memory.histories.insert(fingerprint, known);
-            }
-            None => {
-                memory.histories.remove(&fingerprint);
-            }
-        }
-        Ok(())
+        memory.take(key, message.value(), message.timestamp()).map_err(|what| foreign(&what))
     }
 
     /// The checkpoint and the group must agree, or histories would miss judgements or count them twice.
     fn verify(&self, start: &Start, memory: &Memory) -> Result<(), Stopped> {
         let partition = start.partition;
-        if let Some(checkpoint) = memory.checkpoint
+        if let Some(checkpoint) = &memory.checkpoint
             && checkpoint.partitions != self.partitions
         {
             return Err(Stopped::new(
@@ -230,7 +197,7 @@ impl Restorer {
                 ),
             ));
         }
-        let checkpoint = memory.checkpoint.map(|checkpoint| checkpoint.next_offset);
+        let checkpoint = memory.checkpoint.as_ref().map(|checkpoint| checkpoint.next_offset);
         if checkpoint != start.committed {
             let say = |offset: Option<i64>| offset.map_or("nothing".to_owned(), |offset| offset.to_string());
             return Err(Stopped::new(

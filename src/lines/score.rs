@@ -4,10 +4,11 @@
 //! the overlay, an abort drops it: the same sightings in any batching, with any aborts, give the same alerts
 //! and histories.
 
+mod cards;
 mod memory;
 mod tend;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,14 +18,13 @@ use super::dead::Undertaker;
 use super::mark::Mark;
 use super::pulse::Pulse;
 use super::pump::{Line, LineError};
-use super::restore::{Checkpoint, Memory, Restorer};
+use super::restore::{Checkpoint, Restorer};
 use super::start::{Start, Stopped};
 use crate::clock::Clock;
 use crate::codec::cloudevents::{self, TRACEPARENT};
 use crate::codec::dead::{DeadReason, FIELD_VALUE, Unreadable};
 use crate::codec::wire;
 use crate::domain::alert::Alert;
-use crate::domain::card::Fingerprint;
 use crate::domain::position::Record;
 use crate::domain::sighting::Sighting;
 use crate::domain::time::Timestamp;
@@ -32,11 +32,12 @@ use crate::judge::{Judge, Judgement};
 use crate::kafka::native::Message;
 use crate::kafka::producer::{Outgoing, Progress, TransactionalProducer};
 use crate::metrics::{LoopMetrics, ScoreMetrics};
-use crate::scoring::history::History;
 use crate::stop::exit;
 
-pub use memory::{Known, NAMES_PREFIX, Names};
-pub use tend::{Forgetting, Tender};
+use cards::{Cards, State, Zones};
+
+pub use memory::{Known, Memory, NAMES_PREFIX, Names};
+pub use tend::{Forgetting, Tender, is_forgotten};
 
 /// The judge in force; SIGHUP replaces it.
 pub type SharedJudge = Arc<Mutex<Arc<Judge>>>;
@@ -85,21 +86,11 @@ struct Raised {
     took_ms: i64,
 }
 
-/// What the open transaction makes of a card.
-enum Pending {
-    /// It was judged; whether the names are new.
-    Judged { known: Box<Known>, names_are_new: bool },
-    /// It is forgotten; whether it has names to forget with it.
-    Forgotten { has_names: bool },
-}
-
 /// What a worker of `score` keeps between records.
 #[derive(Default)]
 pub struct ScoreState {
     judge: Option<Arc<Judge>>,
-    committed: HashMap<i32, HashMap<Fingerprint, Known>>,
-    /// The overlay: what the open transaction changes. Ordered, so that it is written in one order.
-    pending: BTreeMap<(i32, Fingerprint), Pending>,
+    cards: Cards,
     restoring: HashMap<i32, Receiver<Result<Memory, Stopped>>>,
     marks: HashMap<i32, Mark>,
     raised: Vec<Raised>,
@@ -118,36 +109,20 @@ impl std::fmt::Debug for Score {
 
 impl std::fmt::Debug for ScoreState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ScoreState({} partitions)", self.committed.len())
+        write!(f, "ScoreState({} partitions)", self.cards.committed().len())
     }
 }
 
 impl Score {
     fn judge(&mut self, partition: i32, sighting: &Sighting) -> Result<Judgement, LineError> {
-        let card = sighting.card.fingerprint;
-        let committed = self.state.committed.get(&partition).ok_or_else(|| {
-            Stopped::new(exit::INTERNAL, format!("partition {partition} flows without its histories"))
-        })?;
-        let unseen = History::default();
-        let (history, mut names, mut names_are_new) = match self.state.pending.get(&(partition, card)) {
-            Some(Pending::Judged { known, names_are_new }) => {
-                (&known.history, known.names.clone(), *names_are_new)
-            }
-            Some(Pending::Forgotten { .. }) => (&unseen, Names::default(), false),
-            None => match committed.get(&card) {
-                Some(known) => (&known.history, known.names.clone(), false),
-                None => (&unseen, Names::default(), false),
-            },
-        };
         let Some(judge) = &self.state.judge else {
             return Err(Stopped::new(exit::INTERNAL, "a sighting came before its batch began").into());
         };
-        let mut judgement = judge.judge(sighting, history, self.state.now);
-        names_are_new |= names.learn(&sighting.card);
-        let history = std::mem::take(&mut judgement.history);
-        let known = Box::new(Known { history, written: self.state.now, names });
-        self.state.pending.insert((partition, card), Pending::Judged { known, names_are_new });
-        self.tender.judged(partition, card);
+        let judgement = self.state.cards.judge(partition, sighting, judge, self.state.now);
+        let judgement = judgement.ok_or_else(|| {
+            Stopped::new(exit::INTERNAL, format!("partition {partition} flows without its histories"))
+        })?;
+        self.tender.judged(partition, sighting.card.fingerprint);
         Ok(judgement)
     }
 
@@ -200,50 +175,11 @@ impl Score {
         })?)
     }
 
-    fn send_card(
-        &self,
-        partition: i32,
-        card: &Fingerprint,
-        pending: &Pending,
-        out: &mut TransactionalProducer,
-    ) -> Result<(), LineError> {
-        match pending {
-            Pending::Judged { known, names_are_new } => {
-                self.send_state(partition, &card.to_string(), Some(&known.history.encode()), out)?;
-                if *names_are_new {
-                    let names = serde_json::to_vec(&known.names)
-                        .map_err(|error| Stopped::new(exit::INTERNAL, error.to_string()))?;
-                    self.send_state(partition, &Names::key(card), Some(&names), out)?;
-                }
-            }
-            Pending::Forgotten { has_names } => {
-                self.send_state(partition, &card.to_string(), None, out)?;
-                if *has_names {
-                    self.send_state(partition, &Names::key(card), None, out)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Keeps what the committed transaction made of its cards.
     fn keep(&mut self) {
-        for ((partition, card), pending) in std::mem::take(&mut self.state.pending) {
-            let cards = self.state.committed.entry(partition).or_default();
-            match pending {
-                Pending::Judged { known, .. } => {
-                    if cards.insert(card, *known).is_none() {
-                        self.metrics.histories.inc();
-                    }
-                }
-                Pending::Forgotten { .. } => {
-                    if cards.remove(&card).is_some() {
-                        self.metrics.histories.dec();
-                        self.metrics.forgotten.inc();
-                    }
-                }
-            }
-        }
+        let kept = self.state.cards.merge();
+        self.metrics.histories.add(kept.begun - kept.gone);
+        self.metrics.forgotten.inc_by(kept.forgotten);
         if let Some((partition, tended)) = self.tender.merge()
             && let Some(mark) = self.state.marks.get_mut(&partition)
         {
@@ -267,10 +203,9 @@ impl Line for Score {
         let Some(restoring) = self.state.restoring.get(&partition) else { return Ok(true) };
         match restoring.try_recv() {
             Ok(memory) => {
-                let histories = memory?.histories;
-                self.metrics.restored.inc_by(histories.len() as u64);
-                self.metrics.histories.add(histories.len() as i64);
-                self.state.committed.insert(partition, histories);
+                let histories = self.state.cards.take_up(partition, memory?);
+                self.metrics.restored.inc_by(histories as u64);
+                self.metrics.histories.add(histories as i64);
                 self.state.restoring.remove(&partition);
                 if partition == 0 {
                     self.leads.store(true, Ordering::Relaxed);
@@ -291,9 +226,7 @@ impl Line for Score {
         if partition == 0 {
             self.leads.store(false, Ordering::Relaxed);
         }
-        if let Some(histories) = self.state.committed.remove(&partition) {
-            self.metrics.histories.sub(histories.len() as i64);
-        }
+        self.metrics.histories.sub(self.state.cards.release(partition) as i64);
         self.loop_metrics.forget(&self.topics.sightings, partition);
     }
 
@@ -338,11 +271,10 @@ impl Line for Score {
 
     fn tend(&mut self) -> Option<i32> {
         let clock = (self.clock.instant(), self.clock.now());
-        let forgotten = self.tender.turn(&self.state.committed, clock)?;
-        let known = self.state.committed.get(&forgotten.partition)?;
-        for card in forgotten.cards {
-            let has_names = known.get(&card).is_some_and(|known| !known.names.others.is_empty());
-            self.state.pending.insert((forgotten.partition, card), Pending::Forgotten { has_names });
+        let forgotten = self.tender.turn(self.state.cards.committed(), clock)?;
+        if forgotten.count() > 0 {
+            let zones = Zones::new(self.tender.list().incidents());
+            self.state.cards.forget(&forgotten, &zones);
         }
         Some(forgotten.partition)
     }
@@ -353,11 +285,16 @@ impl Line for Score {
         out: &mut TransactionalProducer,
     ) -> Result<(), LineError> {
         self.undertaker.check()?;
-        for ((partition, card), pending) in &self.state.pending {
-            self.send_card(*partition, card, pending, out)?;
+        let records = self.state.cards.records();
+        for State { partition, key, value } in
+            records.map_err(|error| Stopped::new(exit::INTERNAL, error.to_string()))?
+        {
+            self.send_state(partition, &key, value.as_deref(), out)?;
         }
         for progress in progress {
-            let checkpoint = Checkpoint { next_offset: progress.next, partitions: self.restorer.partitions };
+            let topic_id = self.state.marks.get(&progress.partition).and_then(|mark| mark.topic_id.clone());
+            let (next_offset, partitions) = (progress.next, self.restorer.partitions);
+            let checkpoint = Checkpoint { next_offset, partitions, topic_id };
             let value = serde_json::to_vec(&checkpoint)
                 .map_err(|error| Stopped::new(exit::INTERNAL, error.to_string()))?;
             self.send_state(progress.partition, &Checkpoint::key(progress.partition), Some(&value), out)?;
@@ -383,7 +320,7 @@ impl Line for Score {
     }
 
     fn discard(&mut self) {
-        self.state.pending.clear();
+        self.state.cards.discard();
         self.tender.discard();
         self.state.raised.clear();
         self.state.unknown.clear();

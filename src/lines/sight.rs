@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::dead::Undertaker;
-use super::mark::{Began, Mark};
+use super::mark::Mark;
 use super::pulse::Pulse;
 use super::pump::{Line, LineError};
 use super::refresh::Exposed;
@@ -114,11 +114,7 @@ impl Line for Sight {
     fn hold(&mut self, start: &Start) -> Result<(), Stopped> {
         let held = Held { since: self.clock.instant(), frontier: start.mark.frontier.unwrap_or(i64::MIN) };
         self.state.held.insert(start.partition, held);
-        let mut mark = start.mark.clone();
-        if start.committed.is_none() {
-            mark.began = Some(Began { offset: start.offset, at: self.clock.now() });
-        }
-        self.state.marks.insert(start.partition, mark);
+        self.state.marks.insert(start.partition, start.mark.clone());
         fault::point("sight", "in-restore");
         Ok(())
     }

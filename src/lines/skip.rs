@@ -1,15 +1,18 @@
 //! Moves the input's group over records that nobody will read, when a person says so.
 
 use crate::domain::audit::{Act, LostRange};
+use crate::domain::begun::Begun;
 use crate::domain::time::Timestamp;
 use crate::kafka::group::{Group, GroupError};
-use crate::kafka::probe::Probe;
+use crate::kafka::probe::{Probe, Watermarks};
 use crate::kafka::producer::Progress;
 use crate::stop::{Stop, exit};
 
 use super::audit::{Audit, Deed};
-use super::mark::{Gap, Mark};
-use super::start::{CLUSTER, Stopped, patiently};
+use super::beginnings::Beginnings;
+use super::mark::{Began, Gap, Mark};
+use super::patience::patiently;
+use super::start::{CLUSTER, Stopped};
 
 /// Where to go on reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +30,8 @@ pub struct Skip<'a> {
     pub group: &'a Group,
     /// Asks for watermarks.
     pub probe: &'a Probe,
+    /// What is remembered of the group, should Kafka have forgotten it.
+    pub beginnings: &'a Beginnings,
     /// The topic.
     pub topic: &'a str,
     /// The partition.
@@ -107,8 +112,21 @@ impl Skip<'_> {
             Target::Offset(offset) => offset,
             Target::Time(at) => self.probe.offset_at(topic, partition, at)?,
         };
-        let (first, mark) = self.stands_at()?.unwrap_or((marks.low, Mark::default()));
-        if next <= first {
+        let committed = self.stands_at()?;
+        // Where Kafka has forgotten the place, to say the same place again skips nothing and is what is needed.
+        let may_stay = committed.is_none();
+        let (first, mark) = match committed {
+            Some(committed) => committed,
+            None => self.remembered(marks)?,
+        };
+        if next == first && !may_stay {
+            let message = format!(
+                "group {} reads {topic}/{partition} from offset {first} on already: there is nothing to skip",
+                self.group.name()
+            );
+            return Err(Stopped::new(exit::DATA, message));
+        }
+        if next < first {
             let message = format!(
                 "group {} reads {topic}/{partition} from offset {first} on; going back to {next} would recognise the \
                  records in between twice, and skip none",
@@ -136,6 +154,21 @@ impl Skip<'_> {
         };
         let mark = Mark { topic_id: mark.topic_id.clone().or_else(|| self.probe.topic_id(topic)), ..mark };
         Ok(Move { lost, next, mark })
+    }
+
+    /// Where the group is remembered to have been, if that is in the topic; its start where it is not.
+    fn remembered(&self, marks: Watermarks) -> Result<(i64, Mark), Stopped> {
+        let begun = self.beginnings.recall(self.group.name(), self.topic)?.remove(&self.partition);
+        let topic_id = self.probe.topic_id(self.topic);
+        let same =
+            |begun: &Begun| topic_id.is_none() || begun.topic_id.is_none() || begun.topic_id == topic_id;
+        match begun.filter(|begun| same(begun) && begun.stands_at() <= marks.high) {
+            Some(begun) => {
+                let began = Some(Began { offset: begun.first, at: begun.since });
+                Ok((begun.stands_at(), Mark { began, ..Mark::default() }))
+            }
+            None => Ok((marks.low, Mark::default())),
+        }
     }
 
     /// The committed offset with its mark; `None` where nothing was ever committed.

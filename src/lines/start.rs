@@ -4,70 +4,29 @@
 //! The questions block (an open transaction of a predecessor holds the committed offset back until it
 //! ends), so they are asked on a thread of their own while the worker goes on with its other partitions.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::time::Duration;
 
-use rdkafka::error::KafkaError;
+mod first;
+mod known;
+mod lost;
 
-use super::audit::{Audit, Deed};
+pub use first::{First, pin};
+pub use known::Remembers;
+use known::{Known, Standing};
+pub(super) use lost::check_topic_id;
+
+use super::audit::Audit;
 use super::mark::{Began, Gap, Mark};
-use crate::backoff::Backoff;
-use crate::clock::{Clock, SystemClock};
-use crate::domain::audit::{Act, LostRange};
-use crate::domain::time::Timestamp;
+use super::patience::{patiently, until_answered};
+use crate::clock::Clock;
 use crate::kafka::consumer::{Committed, Lookup};
-use crate::kafka::group::{Group, GroupError};
-use crate::kafka::probe::{AskError, Probe, Watermarks};
-use crate::kafka::producer::Progress;
+use crate::kafka::probe::{AskError, Probe};
 use crate::stop::{Stop, exit};
-
-/// How long a predecessor's transaction, or a broker that went, may hold an answer back before this is a
-/// failure. Well above the transaction time-out plus the coordinator's clean-up interval.
-const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What to do where the cluster does not answer.
 pub const CLUSTER: &str = "is the cluster running and reachable, and kafka.bootstrap_servers right?";
-
-/// What to do about lost records.
-const ACCEPT: &str = "To go on with the first record there is, start once with `cardwatch run --accept-gap WHO`, which notes who \
-     answers for it";
-
-/// Where a group without a committed offset begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum First {
-    /// At the first record that is there.
-    Earliest,
-    /// Behind the last record that is there.
-    Latest,
-    /// At the first record of this time or later.
-    At(Timestamp),
-    /// Nobody said: that is an error where it is needed.
-    Unsaid,
-}
-
-impl First {
-    fn offset(
-        self,
-        probe: &Probe,
-        topic: &str,
-        group: &str,
-        partition: i32,
-        marks: Watermarks,
-    ) -> Result<i64, Stopped> {
-        match self {
-            First::Earliest => Ok(marks.low),
-            First::Latest => Ok(marks.high),
-            First::At(at) => Ok(probe.offset_at(topic, partition, at)?),
-            First::Unsaid => Err(Stopped::new(
-                exit::CONFIG,
-                format!(
-                    "group {group} has read nothing of {topic} yet and input.start is not set; \
-                     write start = \"earliest\", \"latest\" or a time under [input]"
-                ),
-            )),
-        }
-    }
-}
 
 /// Where one partition is taken up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,8 +35,10 @@ pub struct Start {
     pub partition: i32,
     /// The offset to read first.
     pub offset: i64,
-    /// What was committed; `None` where nothing ever was.
+    /// What was committed, by whatever source still knows it; `None` where nothing ever was.
     pub committed: Option<i64>,
+    /// Reading begins anew, behind a gap that somebody accepted: nothing is committed of it yet.
+    pub anew: bool,
     /// What the committing worker wrote beside it.
     pub mark: Mark,
 }
@@ -118,8 +79,12 @@ pub struct Starts {
     pub group: String,
     /// Where to begin without a committed offset.
     pub first: First,
+    /// What remembers that the group has begun, should Kafka forget it.
+    pub remembers: Remembers,
     /// Who answers for going on although records are lost, and where that is written down; `None` stops there.
     pub accept_gap: Option<Audit>,
+    /// Tells when a partition was taken up.
+    pub clock: Arc<dyn Clock>,
     /// Ends the waiting.
     pub stop: Stop,
 }
@@ -138,27 +103,34 @@ impl Starts {
 
     fn ask(&self, partitions: &[i32]) -> Result<Vec<Start>, Stopped> {
         let topic_id = self.probe.topic_id(&self.topic);
-        let committed = self.committed(partitions)?;
-        let first = self.first_of(&committed)?;
-        let mut starts = Vec::with_capacity(committed.len());
-        for (partition, committed) in committed {
+        let topic_id = topic_id.as_deref();
+        let mut standings = Vec::with_capacity(partitions.len());
+        for (partition, committed) in self.committed(partitions)? {
             let what = format!("watermarks of {}/{partition}", self.topic);
             let ask = || self.probe.watermarks(&self.topic, partition);
-            let marks = until_answered(&SystemClock, &self.stop, &what, ask)?;
-            starts.push(self.start(partition, committed, marks, first, topic_id.as_deref())?);
+            let marks = until_answered(&*self.clock, &self.stop, &what, ask)?;
+            let mut standing = Standing { partition, committed, marks, fits: false };
+            standing.fits = standing.committed.is_some() && self.fits(&standing, topic_id).is_ok();
+            standings.push(standing);
         }
+        let known = self.known(&standings)?;
+        let first = self.first_of(&standings, &known)?;
+        let start = |standing| self.start(standing, &known, first, topic_id);
+        let starts = standings.into_iter().map(start).collect::<Result<Vec<_>, _>>()?;
+        self.note(&starts, topic_id)?;
         Ok(starts)
     }
 
-    /// Where a partition without an offset begins. A group that has one anywhere in the topic has begun
+    /// Where a partition without an offset begins. A group that has begun anywhere in the topic has begun
     /// already: the partition was added later, and all of it is new.
-    fn first_of(&self, committed: &[(i32, Option<Committed>)]) -> Result<First, Stopped> {
-        if self.first == First::Earliest || committed.iter().all(|(_, committed)| committed.is_some()) {
+    fn first_of(&self, standings: &[Standing], known: &BTreeMap<i32, Known>) -> Result<First, Stopped> {
+        if self.first == First::Earliest || standings.iter().all(|standing| standing.committed.is_some()) {
             return Ok(self.first);
         }
         let partitions = self.probe.partitions(&self.topic)?.unwrap_or(0);
         let everywhere: Vec<i32> = (0..partitions).collect();
-        let begun = self.committed(&everywhere)?.iter().any(|(_, committed)| committed.is_some());
+        let begun = !known.is_empty()
+            || self.committed(&everywhere)?.iter().any(|(_, committed)| committed.is_some());
         Ok(if begun { First::Earliest } else { self.first })
     }
 
@@ -166,252 +138,110 @@ impl Starts {
         patiently(&self.stop, &self.topic, &self.group, || self.lookup.committed(partitions))
     }
 
+    /// Refuses a committed offset of another topic, or one that is not there any more.
+    fn fits(&self, standing: &Standing, topic_id: Option<&str>) -> Result<(), Stopped> {
+        let Some(committed) = &standing.committed else { return Ok(()) };
+        let pinned = Mark::parse(&committed.metadata).topic_id;
+        check_topic_id(&self.topic, pinned.as_deref(), topic_id)?;
+        self.check_range(standing.partition, committed.offset, standing.marks)
+    }
+
     fn start(
         &self,
-        partition: i32,
-        committed: Option<Committed>,
-        marks: Watermarks,
+        standing: Standing,
+        known: &BTreeMap<i32, Known>,
         first: First,
         topic_id: Option<&str>,
     ) -> Result<Start, Stopped> {
-        let Some(committed) = committed else {
-            let offset = first.offset(&self.probe, &self.topic, &self.group, partition, marks)?;
-            let mark = Mark { topic_id: topic_id.map(str::to_owned), ..Mark::default() };
-            return Ok(Start { partition, offset, committed: None, mark });
-        };
-        let mut mark = Mark::parse(&committed.metadata);
-        let fit = check_topic_id(&self.topic, mark.topic_id.as_deref(), topic_id)
-            .and_then(|()| self.check_range(partition, committed.offset, marks));
+        let (partition, known) = (standing.partition, known.get(&standing.partition));
+        let mut mark = Mark::default();
+        if let Some(committed) = &standing.committed {
+            mark = Mark::parse(&committed.metadata);
+        }
+        mark.began = mark.began.or(known.and_then(|known| known.began));
         mark.topic_id = topic_id.map(str::to_owned).or(mark.topic_id);
-        let mut offset = committed.offset;
-        if let Err(stopped) = fit {
-            let Some(audit) = &self.accept_gap else { return Err(stopped) };
-            // Of a topic that was made again nothing is known to be lost: the range is empty.
-            let last = marks.low.max(committed.offset) - 1;
-            let by = audit.by().claimed.as_deref().unwrap_or_default();
-            let gap = Gap::new(committed.offset, last, by);
-            self.accept(audit, partition, &gap, marks, &stopped)?;
-            tracing::warn!(
-                topic = self.topic,
-                partition,
-                first = gap.first,
-                last = gap.last,
-                by = gap.by,
-                reason = stopped.message,
-                "a gap was accepted, reading goes on with the first record there is"
-            );
-            offset = marks.low;
-            mark.gap = Some(gap);
-        }
-        Ok(Start { partition, offset, committed: Some(committed.offset), mark })
-    }
-
-    /// Writes down that a range is given up, before anything behind it is read. Should the process end before
-    /// the offset behind it is committed, the same range is accepted, and written down, once more.
-    fn accept(
-        &self,
-        audit: &Audit,
-        partition: i32,
-        gap: &Gap,
-        marks: Watermarks,
-        stopped: &Stopped,
-    ) -> Result<(), Stopped> {
-        let lost = LostRange {
-            topic: self.topic.clone(),
-            partition,
-            group: self.group.clone(),
-            first: gap.first,
-            last: gap.last,
-            from: None,
-            until: self.time_at(partition, marks.low, marks),
-        };
-        let deed = Deed::new(Act::AcceptGap, lost.subject())
-            .before(serde_json::json!({ "next": gap.first }))
-            .after(serde_json::json!({ "next": marks.low, "lost": lost }))
-            .because(Some(&stopped.message));
-        audit.record(deed).map(drop)
-    }
-
-    /// The time of the record at `offset`; `None` where there is none, or the cluster does not tell.
-    fn time_at(&self, partition: i32, offset: i64, marks: Watermarks) -> Option<Timestamp> {
-        let there = (marks.low..marks.high).contains(&offset);
-        there.then(|| self.probe.time_at(&self.topic, partition, offset).ok()).flatten()
-    }
-
-    /// Why a line stops whose next record is gone while it reads.
-    pub(super) fn lost(&self, partition: i32, next: i64) -> Stopped {
-        let marks = self.probe.watermarks(&self.topic, partition);
-        match marks.map_err(Stopped::from).and_then(|marks| self.check_range(partition, next, marks)) {
-            Err(stopped) => stopped,
-            // Within the range again: a replica that lagged behind was asked.
-            Ok(()) => Stopped::new(
-                exit::UNAVAILABLE,
-                format!(
-                    "{}/{partition} did not give its records from offset {next} on; start again",
-                    self.topic
-                ),
-            ),
-        }
-    }
-
-    fn check_range(&self, partition: i32, next: i64, marks: Watermarks) -> Result<(), Stopped> {
-        if next < marks.low {
-            // Where nothing is left, nothing would tell.
-            let time = self.time_at(partition, marks.low, marks);
-            let time = time.map_or_else(String::new, |time| format!("all from before {time}, "));
-            return Err(Stopped::new(
-                exit::DATA,
-                format!(
-                    "{} records of {}/{partition} are lost: offsets {next} to {}, {time}expired before group {} had \
-                     read them; lengthen the topic's retention. {ACCEPT}",
-                    marks.low - next,
-                    self.topic,
-                    marks.low - 1,
-                    self.group,
-                ),
-            ));
-        }
-        if next > marks.high {
-            return Err(Stopped::new(
-                exit::DATA,
-                format!(
-                    "group {} had read {}/{partition} up to offset {next}, but the topic ends at {}: it was deleted and \
-                     made again, or cut. {ACCEPT}",
-                    self.group, self.topic, marks.high,
-                ),
-            ));
-        }
-        Ok(())
-    }
-}
-
-/// Commits where a group begins that has read nothing yet, before anybody joins it.
-///
-/// Without that, a process that ends before its first commit would begin at another "latest" the next time, and
-/// nobody could tell a partition that was added later, which is read from its first record, from one that was
-/// not come to yet. Nothing is committed for `earliest`: there both are the same.
-///
-/// `now` is noted as the beginning of the watch.
-///
-/// # Errors
-/// When nobody said where to begin, or the cluster does not answer.
-pub fn pin(group: &Group, probe: &Probe, topic: &str, first: First, now: Timestamp) -> Result<(), Stopped> {
-    if first == First::Earliest {
-        return Ok(());
-    }
-    let asked = |error: &dyn std::fmt::Display| {
-        Stopped::new(exit::UNAVAILABLE, format!("the offsets of group {}: {error}; {CLUSTER}", group.name()))
-    };
-    let partitions = probe.partitions(topic)?.unwrap_or(0);
-    let committed = patiently(&Stop::new(), topic, group.name(), || group.committed(topic, partitions))?;
-    if committed.iter().any(|(_, committed)| committed.is_some()) {
-        return Ok(());
-    }
-    let topic_id = probe.topic_id(topic);
-    let mut progress = Vec::new();
-    for partition in 0..partitions {
-        let marks = probe.watermarks(topic, partition)?;
-        let next = first.offset(probe, topic, group.name(), partition, marks)?;
-        let began = Some(Began { offset: next, at: now });
-        let metadata = Mark { topic_id: topic_id.clone(), began, ..Mark::default() }.to_string();
-        progress.push(Progress { partition, next, metadata });
-    }
-    match group.set(topic, &progress) {
-        Ok(()) => {
-            tracing::info!(topic, group = group.name(), "the group begins here");
-            Ok(())
-        }
-        // Another process was first, and has said where.
-        Err(GroupError::Active(_)) => Ok(()),
-        Err(error) => Err(asked(&error)),
-    }
-}
-
-/// Asks for committed offsets until they are told: an open transaction of a predecessor holds them back.
-///
-/// # Errors
-/// When they are not told for longer than such a transaction lasts, or `stop` is asked.
-pub(super) fn patiently<T>(
-    stop: &Stop,
-    topic: &str,
-    group: &str,
-    ask: impl FnMut() -> Result<T, KafkaError>,
-) -> Result<T, Stopped> {
-    let what = format!("committed offsets of group {group} on {topic}");
-    until_answered(&SystemClock, stop, &what, ask).map_err(|error| {
-        Stopped::new(
-            exit::UNAVAILABLE,
-            format!("group {group} does not tell its offsets of {topic}: {error}; {CLUSTER}"),
-        )
-    })
-}
-
-/// Asks for `what` until there is an answer, as long as a cluster in motion may take for one.
-///
-/// # Errors
-/// The last one, when there was no answer in all that time or `stop` is asked.
-pub(super) fn until_answered<T, E: std::fmt::Display>(
-    clock: &dyn Clock,
-    stop: &Stop,
-    what: &str,
-    mut ask: impl FnMut() -> Result<T, E>,
-) -> Result<T, E> {
-    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
-    let started = clock.instant();
-    loop {
-        match ask() {
-            Err(error) if clock.instant() - started < PATIENCE && !stop.is_asked() => {
-                tracing::info!(what, %error, "no answer yet, asking again");
-                stop.wait(backoff.next_wait());
+        let at = standing.committed.as_ref().map(|committed| committed.offset);
+        let stopped = match (at, known) {
+            (None, None) => {
+                let offset =
+                    first.offset(&self.probe, &self.topic, &self.group, partition, standing.marks)?;
+                mark.began = Some(Began { offset, at: self.clock.now() });
+                return Ok(Start { partition, offset, committed: None, anew: false, mark });
             }
-            answer => return answer,
+            (Some(offset), _) if standing.fits => {
+                return Ok(Start { partition, offset, committed: at, anew: false, mark });
+            }
+            (_, Some(known)) if self.goes_on(&standing, known, topic_id) => {
+                let committed = at.or(known.committed.then_some(known.next));
+                // Behind a gap it is begun once, and remembered already.
+                return Ok(Start { partition, offset: known.next, committed, anew: known.after_gap, mark });
+            }
+            (Some(_), _) => self.fits(&standing, topic_id).err(),
+            (None, Some(known)) => Some(self.why_not(&standing, known, topic_id)),
+        };
+        let Some(stopped) = stopped else {
+            return Err(Stopped::new(exit::INTERNAL, "an offset fits and does not"));
+        };
+        let Some(audit) = &self.accept_gap else { return Err(stopped) };
+        let was_at = at.or(known.map(|known| known.next)).unwrap_or(standing.marks.low);
+        let other_topic =
+            at.is_some() || known.is_some_and(|known| is_other(known.topic_id.as_deref(), topic_id));
+        // What is beyond the end, or of another topic, says nothing about this one.
+        let offset = match other_topic || was_at > standing.marks.high {
+            true => standing.marks.low,
+            false => standing.marks.low.max(was_at),
+        };
+        // Of a topic that was made again nothing is known to be lost: the range is empty.
+        let last = offset.max(was_at) - 1;
+        let by = audit.by().claimed.as_deref().unwrap_or_default();
+        let gap = Gap::new(was_at, last, by);
+        self.accept(audit, &standing, known, (&gap, offset), &stopped)?;
+        mark.gap = Some(gap);
+        let committed = at.or(known.filter(|known| known.committed).map(|known| known.next));
+        Ok(Start { partition, offset, committed, anew: true, mark })
+    }
+
+    /// Whether reading goes on where it is known to have been, without asking anybody.
+    fn goes_on(&self, standing: &Standing, known: &Known, topic_id: Option<&str>) -> bool {
+        let there = self.check_range(standing.partition, known.next, standing.marks).is_ok();
+        if !there || is_other(known.topic_id.as_deref(), topic_id) {
+            return false;
+        }
+        match &standing.committed {
+            // Of the range up to here somebody has said already that nobody reads it.
+            Some(_) => known.after_gap && !known.committed,
+            // Begun, and nothing committed yet: there was nothing to read, or it ended before.
+            None if !known.committed => true,
+            None => {
+                // By number alone another topic could pass for this one.
+                let safe = known.safe && known.topic_id.is_some() && topic_id.is_some();
+                if safe {
+                    tracing::warn!(
+                        topic = self.topic,
+                        partition = standing.partition,
+                        offset = known.next,
+                        "Kafka has forgotten how far the group had read; it goes on where it is known to have been"
+                    );
+                }
+                safe
+            }
+        }
+    }
+
+    /// Why a group that Kafka has forgotten does not go on.
+    fn why_not(&self, standing: &Standing, known: &Known, topic_id: Option<&str>) -> Stopped {
+        let fit = check_topic_id(&self.topic, known.topic_id.as_deref(), topic_id);
+        if let Err(stopped) = fit {
+            return stopped;
+        }
+        match self.check_range(standing.partition, known.next, standing.marks) {
+            Err(stopped) if known.next > standing.marks.high || !known.committed => stopped,
+            _ => self.forgotten(standing, known),
         }
     }
 }
 
-/// Refuses a topic that is not the one whose offsets were committed.
-pub(super) fn check_topic_id(topic: &str, pinned: Option<&str>, found: Option<&str>) -> Result<(), Stopped> {
-    match (pinned, found) {
-        (Some(pinned), Some(found)) if pinned != found => Err(Stopped::new(
-            exit::CONFIG,
-            format!(
-                "topic {topic} was deleted and made again (its id was {pinned}, now {found}): committed offsets mean \
-                 other records. {ACCEPT}"
-            ),
-        )),
-        _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::ManualClock;
-    use crate::stop::Reason;
-
-    /// Asks somebody who answers the n-th question, if at all, and lets `passes` pass at each.
-    fn asked(answers_at: u32, passes: Duration, stop: &Stop) -> (Result<u32, u32>, u32) {
-        let clock = ManualClock::at(Timestamp(0));
-        let mut questions = 0;
-        let answer = until_answered(&clock, stop, "something", || {
-            questions += 1;
-            let now = Timestamp(clock.now().millis() + i64::try_from(passes.as_millis()).unwrap());
-            clock.set(now);
-            if questions == answers_at { Ok(questions) } else { Err(questions) }
-        });
-        (answer, questions)
-    }
-
-    #[test]
-    fn a_cluster_in_motion_is_asked_again_and_not_for_ever() {
-        assert_eq!(asked(3, Duration::from_secs(1), &Stop::new()), (Ok(3), 3));
-        assert_eq!(asked(9, PATIENCE / 2, &Stop::new()), (Err(2), 2));
-    }
-
-    #[test]
-    fn whoever_is_to_stop_asks_no_more() {
-        let stop = Stop::new();
-        stop.ask(Reason::Asked);
-        assert_eq!(asked(2, Duration::ZERO, &stop), (Err(1), 1));
-    }
+/// Whether two ids are known and name different topics.
+fn is_other(pinned: Option<&str>, found: Option<&str>) -> bool {
+    matches!((pinned, found), (Some(pinned), Some(found)) if pinned != found)
 }

@@ -4,19 +4,20 @@
 //! the incident over fences the other, and each transaction holds the tombstones of some cards *and* the incident
 //! record that counts them. An incident that an import is at work on is left for the next round. A record goes
 //! after the histories of its card: [`TendedUntil`] tells how far `score` has forgotten. The outcomes that name a card
-//! go in the same transaction as the last record of it.
+//! go in the same transaction as the last record of it, and those that come later by themselves (`late`).
 
+mod late;
 mod outcomes;
+mod plan;
+mod rounds;
+mod tended;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use super::audit::{Audit, Begun, Deed};
 use super::import::{ImportError, Known, ListTopic, Writer, settle};
-use super::mark::{Mark as Beside, Tended};
-use super::refresh::Exposed;
+use super::names::Links;
+use super::score::Forgetting;
 use super::start::Stopped;
 use crate::domain::audit::Act;
 use crate::domain::card::Fingerprint;
@@ -24,71 +25,22 @@ use crate::domain::incident::IncidentId;
 use crate::domain::time::Timestamp;
 use crate::exposure::plan::CardName;
 use crate::exposure::record::{IncidentRecord, Mark, RevisionState};
-use crate::exposure::retention::{Reason, Retention};
-use crate::kafka::consumer::Lookup;
-use crate::stop::{Stop, exit};
+use crate::exposure::retention::Reason;
+use crate::fault;
+use crate::stop::Stop;
 
-use outcomes::{Key, Named};
+use outcomes::{Fate, Keeping, Key, Named};
+
+pub use rounds::Rounds;
+pub use tended::TendedUntil;
 
 /// Records removed in one transaction.
 const PART: usize = 5_000;
 /// How long a claim may stand before nobody can be at work on it any more, in milliseconds: a day.
 const CLAIM_LIVES_MS: i64 = 24 * 3_600_000;
-/// How long `score` is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How often it is asked meanwhile.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How long after a removal the list is kept moving, in milliseconds: 30 days. Brokers close and clean a segment
 /// only when something is written behind it.
 const MOVING_MS: i64 = 30 * 24 * 3_600_000;
-
-/// How far `score` has forgotten histories, over all partitions.
-#[derive(Debug)]
-pub struct TendedUntil {
-    /// Asks for what `score` committed for the sightings.
-    pub lookup: Lookup,
-    /// How many partitions the sightings have.
-    pub partitions: i32,
-}
-
-impl TendedUntil {
-    /// What every partition was gone over for; `None` where `score` has never judged anything.
-    ///
-    /// # Errors
-    /// When the coordinator does not answer.
-    pub fn now(&self) -> Result<Option<Tended>, Stopped> {
-        let partitions: Vec<i32> = (0..self.partitions).collect();
-        let committed = self.lookup.committed(&partitions).map_err(|error| {
-            Stopped::new(
-                exit::UNAVAILABLE,
-                format!("how far histories are forgotten could not be asked: {error}"),
-            )
-        })?;
-        let never = Tended { frontier: i64::MIN, at: Timestamp(i64::MIN) };
-        let each = committed.into_iter().filter_map(|(_, committed)| committed);
-        let each = each.map(|committed| Beside::parse(&committed.metadata).tended.unwrap_or(never));
-        Ok(each.reduce(|a, b| Tended { frontier: a.frontier.min(b.frontier), at: a.at.min(b.at) }))
-    }
-
-    /// Waits until every history that was due at `at` under the list up to `frontier` is gone; how far it came.
-    ///
-    /// # Errors
-    /// When the coordinator does not answer for as long as is waited.
-    fn wait(&self, frontier: i64, at: Timestamp, stop: &Stop) -> Result<Option<Tended>, Stopped> {
-        let mut waited = Duration::ZERO;
-        loop {
-            let now = self.now();
-            let is_there = |tended: &Tended| tended.frontier >= frontier && tended.at >= at;
-            if waited >= PATIENCE || now.as_ref().is_ok_and(|now| now.as_ref().is_none_or(is_there)) {
-                return now;
-            }
-            if stop.wait(LOOK_EVERY) {
-                return now;
-            }
-            waited += LOOK_EVERY;
-        }
-    }
-}
 
 /// Removes records of cards.
 pub struct Sweeper {
@@ -96,10 +48,14 @@ pub struct Sweeper {
     pub list: ListTopic,
     /// The topic of the outcomes; may be missing.
     pub outcomes: String,
+    /// The topic of the histories; it is read alone.
+    pub card_history: String,
     /// Tells how far histories are forgotten.
     pub tended: TendedUntil,
-    /// How long records are kept.
-    pub retention: Retention,
+    /// How long records and histories are kept.
+    pub forgetting: Forgetting,
+    /// How long an outcome is kept whose card no incident lists, in milliseconds (`retention.outcome_grace`).
+    pub grace_ms: i64,
     /// Where it is written down; `None` in the demonstration, which nobody answers for.
     pub audit: Option<Audit>,
     /// Ends the waiting.
@@ -145,49 +101,82 @@ pub struct Forgotten {
     pub outcomes: u64,
 }
 
+/// What a round made of all of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Round {
+    /// The incidents that anything was to be done for.
+    pub swept: Vec<Swept>,
+    /// Outcomes removed whose card no incident lists; of a dry run, those that would be.
+    pub late: u64,
+    /// Histories that are due to be forgotten; `None` where that was not looked for. `score` forgets them.
+    pub histories: Option<u64>,
+}
+
 impl Sweeper {
-    /// One round over all incidents: those that anything was to be done for. With `dry_run` nothing is written.
+    /// One round over everything. With `dry_run` nothing is written.
     ///
     /// # Errors
     /// The first failure; what was removed before it stays removed.
-    pub fn round(&self, mark: &Mark, dry_run: bool) -> Result<Vec<Swept>, ImportError> {
+    pub fn round(&self, mark: &Mark, dry_run: bool) -> Result<Round, ImportError> {
+        if dry_run {
+            return self.plan(mark);
+        }
+        let swept = self.records(mark)?;
+        fault::point("sweep", "before-late");
+        let (view, _) = self.list.survey()?;
+        let late = self.late_outcomes(&view, mark)?;
+        Ok(Round { swept, late, histories: None })
+    }
+
+    /// Removes the records that are due, of all incidents, and the outcomes that go with them.
+    ///
+    /// # Errors
+    /// The first failure; what was removed before it stays removed.
+    fn records(&self, mark: &Mark) -> Result<Vec<Swept>, ImportError> {
         let (view, newest) = self.list.survey()?;
-        let due = view.due(self.retention, mark.at);
+        let due = view.due(self.forgetting.retention, mark.at);
         let mut all = Vec::new();
         for incident in view.incidents() {
-            let over = incident.is_over(self.retention, mark.at);
-            let cards = due.iter().find(|(id, _)| *id == incident.id).map_or(0, |(_, cards)| *cards);
-            if !over && cards == 0 {
+            let over = incident.is_over(self.forgetting.retention, mark.at);
+            if !over && !due.iter().any(|(id, _)| *id == incident.id) {
                 continue;
             }
-            let busy = is_busy(incident, mark.at);
-            let nothing = Swept::nothing(&incident.id);
-            let mut swept = Swept { closed: over, removed: cards, outcomes: None, busy, ..nothing };
-            if busy {
-                (swept.closed, swept.removed) = (false, 0);
-            } else if !dry_run {
-                swept = self.sweep(&incident.id, mark)?;
-                self.tell(&swept);
-            }
+            let swept = if is_busy(incident, mark.at) {
+                Swept { busy: true, outcomes: None, ..Swept::nothing(&incident.id) }
+            } else {
+                self.sweep(&incident.id, mark)?
+            };
+            self.tell(&swept);
             all.push(swept);
         }
-        if !dry_run && all.iter().all(|swept| swept.removed == 0) {
+        if all.iter().all(|swept| swept.removed == 0) {
             let records: Vec<&IncidentRecord> = view.incidents();
             self.keep_moving(&records, newest, mark.at)?;
         }
         Ok(all)
     }
 
+    /// Refuses where a legal hold keeps what is held of a card, or an outcome that names it. `names` are its
+    /// fingerprints.
+    ///
+    /// # Errors
+    /// The hold, or what stops the reading.
+    pub fn check_not_held(&self, names: &HashSet<Fingerprint>) -> Result<(), ImportError> {
+        let named = Named::read(&self.list, &self.outcomes)?;
+        let (view, _) = self.list.survey()?;
+        let of_records = names.iter().flat_map(|name| view.records_of(name)).filter_map(|record| record.0);
+        of_records.chain(named.incidents_of(names, &view)).try_for_each(IncidentRecord::check_not_held)?;
+        Ok(())
+    }
+
     /// Removes a card's records from every incident, and the outcomes that name it, at once. `names` are its
     /// fingerprints.
     ///
     /// # Errors
-    /// A legal hold on any of the incidents, before anything is written; or what stops the writing.
+    /// A legal hold as by [`Sweeper::check_not_held`], before anything is written; or what stops the writing.
     pub fn forget(&self, names: &HashSet<Fingerprint>, mark: &Mark) -> Result<Forgotten, ImportError> {
+        self.check_not_held(names)?;
         let holding = self.list.holding(names)?;
-        for held in holding.values() {
-            held.incident.check_not_held()?;
-        }
         let mut outcomes = Named::read(&self.list, &self.outcomes)?.of(names);
         let mut forgotten = Forgotten { swept: Vec::new(), outcomes: outcomes.len() as u64 };
         let last = holding.keys().next_back();
@@ -212,7 +201,7 @@ impl Sweeper {
             forgotten.swept.push(swept);
         }
         if !outcomes.is_empty() {
-            self.remove_outcomes(&outcomes)?;
+            forgotten.outcomes = self.bury(Reason::Forgotten.as_str(), |named| Ok(named.of(names)))?;
         }
         Ok(forgotten)
     }
@@ -231,12 +220,13 @@ impl Sweeper {
         let (mut writer, mut known) = self.list.take_over(id)?;
         let mut swept = Swept::nothing(id);
         let Some(mut incident) = known.incident.take() else { return Ok(swept) };
-        if incident.is_over(self.retention, mark.at) {
+        if incident.is_over(self.forgetting.retention, mark.at) {
             incident.close(mark.clone())?;
             let deed = Deed::new(Act::Close, format!("incident/{id}")).because(Some("its watch was over"));
             let begun = self.begin(&mut writer, deed)?;
             end(begun, writer.put(&incident))?;
             swept.closed = true;
+            fault::point("sweep", "after-close");
             // Its cards are due now, and `score` has to know it by this record.
             known.offset = self.list.look(id, super::import::Until::End)?.offset;
         }
@@ -250,37 +240,37 @@ impl Sweeper {
             let going = names.iter().filter_map(|name| outcomes.get(&name.fingerprint));
             let going: Vec<Key> = going.flatten().cloned().collect();
             self.remove(&mut writer, &names, &going, &incident, why)?;
+            fault::point("sweep", "after-part");
             swept.removed += part.len() as u64;
             swept.outcomes = swept.outcomes.map(|before| before + going.len() as u64);
         }
         Ok(swept)
     }
 
-    /// The outcomes that go with these records of an incident, by card.
+    /// The outcomes that go with these records of an incident, by the last of the card's records here, in order.
     fn outcomes_of(
         &self,
         id: &IncidentId,
         due: &[(CardName, &[i32])],
     ) -> Result<HashMap<Fingerprint, Vec<Key>>, ImportError> {
-        if due.is_empty() {
+        let named = if due.is_empty() { Named::default() } else { Named::read(&self.list, &self.outcomes)? };
+        if named.is_empty() {
             return Ok(HashMap::new());
         }
-        let named = Named::read(&self.list, &self.outcomes)?;
-        let cards = named.among(due.iter().map(|card| card.0.fingerprint));
-        if cards.is_empty() {
-            return Ok(HashMap::new());
+        let links = Links::read(&self.list, &self.card_history)?;
+        let (view, _) = self.list.survey()?;
+        let keeping = Keeping { links: links.of(named.cards()), view: &view };
+        let due: HashSet<Fingerprint> = due.iter().map(|card| card.0.fingerprint).collect();
+        let mut going: HashMap<Fingerprint, Vec<Key>> = HashMap::new();
+        for (key, outcome) in named.all() {
+            let lets_go = |incident: &IncidentRecord, name: &Fingerprint, _: &[i32]| {
+                incident.id == *id && due.contains(name)
+            };
+            if let Fate::Goes { record, .. } = keeping.fate(outcome, lets_go) {
+                going.entry(record).or_default().push(key.clone());
+            }
         }
-        Ok(named.going(&cards, id, &self.list.holding(&cards)?))
-    }
-
-    /// Removes outcomes of a card that no incident holds.
-    fn remove_outcomes(&self, keys: &[Key]) -> Result<(), ImportError> {
-        let bury = || self.list.bury("forget-outcomes", &self.outcomes, keys);
-        let Some(audit) = &self.audit else { return Ok(bury()?) };
-        let removed = serde_json::json!({"outcomes_removed": keys.len()});
-        let deed = Deed::new(Act::Forget, format!("topic/{}", self.outcomes)).after(removed);
-        let begun = audit.begin(deed.because(Some(Reason::Forgotten.as_str())))?;
-        Ok(begun.end_with(bury())?)
+        Ok(going)
     }
 
     /// The cards to remove now, in order, and how many have to wait for `score`.
@@ -293,16 +283,19 @@ impl Sweeper {
     ) -> Result<(Vec<(CardName, &'k [i32])>, u64), ImportError> {
         let mut due: Vec<(Timestamp, CardName, &[i32])> = Vec::new();
         for (fingerprint, card) in &known.cards {
-            match incident.due_at(&card.record.events, self.retention) {
+            match incident.due_at(&card.record.events, self.forgetting.retention) {
                 Some(at) if at <= now => due.push((at, name(*fingerprint, card), &card.record.events)),
                 _ => {}
             }
         }
         let Some(last) = due.iter().map(|card| card.0).max() else { return Ok((Vec::new(), 0)) };
-        let tended = self.tended.wait(known.offset, last, &self.stop)?;
+        let tended = match fault::broken("record-before-history") {
+            false => self.tended.wait(known.offset, last, &self.stop)?,
+            true => None,
+        };
         let all = due.len();
         if let Some(tended) = tended {
-            due.retain(|card| tended.frontier >= known.offset && card.0 <= tended.at);
+            due.retain(|card| tended::is_past(&tended, known.offset, card.0));
         }
         due.sort_unstable_by_key(|card| card.1.fingerprint);
         let waiting = (all - due.len()) as u64;
@@ -342,6 +335,7 @@ impl Sweeper {
         let deed = Deed::new(Act::Forget, format!("incident/{}", incident.id)).after(removed);
         let begun = self.begin(writer, deed.because(Some(why.as_str())))?;
         let dropped = writer.drop_outcomes(&self.outcomes, outcomes);
+        fault::point("sweep", "in-part");
         end(begun, dropped.and_then(|()| writer.remove(cards, incident)))
     }
 
@@ -385,48 +379,5 @@ fn is_busy(incident: &IncidentRecord, now: Timestamp) -> bool {
     })
 }
 
-/// Sweeps from time to time, inside the service.
-#[derive(Debug)]
-pub struct Rounds {
-    /// Sweeps.
-    pub sweeper: Sweeper,
-    /// The list as this process knows it.
-    pub exposed: Arc<Exposed>,
-    /// Whether this process is the one that does it. Two at once would only fence each other.
-    pub leads: Arc<AtomicBool>,
-    /// How often.
-    pub every: Duration,
-    /// Who does it, for the record.
-    pub by: String,
-    /// Ends it.
-    pub stop: Stop,
-}
-
-impl Rounds {
-    /// Sweeps until somebody asks to stop. A round that fails is tried again at the next.
-    pub fn run(&self) {
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        while !self.stop.wait(self.every) {
-            if !self.leads.load(Ordering::Relaxed) {
-                continue;
-            }
-            // Outcomes may be rare, and nobody knows which of them were removed a while ago.
-            if let Err(error) = outcomes::stir(&self.sweeper.list, &self.sweeper.outcomes) {
-                tracing::warn!(%error, "outcomes that were removed may stay on disk for longer");
-            }
-            let mark = Mark { at: self.sweeper.list.clock.now(), by: self.by.clone(), host: host.clone() };
-            // What is due is seen without reading the list: most rounds find nothing.
-            let view = self.exposed.set.view();
-            let quiet = view.due(self.sweeper.retention, mark.at).is_empty()
-                && !view.incidents().iter().any(|incident| {
-                    incident.is_over(self.sweeper.retention, mark.at) || is_moving(incident, mark.at)
-                });
-            if quiet {
-                continue;
-            }
-            if let Err(error) = self.sweeper.round(&mark, false) {
-                tracing::warn!(%error, "records of cards that are due could not be removed yet");
-            }
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

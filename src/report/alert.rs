@@ -1,8 +1,8 @@
 //! Alerts for a person: as rows, as a line, and one of them in full.
 
-use super::plain::plain;
+use super::plain::{counted, plain};
 use super::table::{Cell, Table};
-use crate::domain::alert::Alert;
+use crate::domain::alert::{Alert, AlertKind};
 use crate::domain::card::Fingerprint;
 use crate::domain::desk::{Summary, cost};
 use crate::domain::money::Money;
@@ -13,14 +13,20 @@ const FINGERPRINT_SHOWN: usize = 12;
 
 /// A list of alerts.
 pub fn alerts_table(key: &'static str, alerts: &[Summary]) -> Table {
+    table_of(key, "Alert", alerts)
+}
+
+/// The same under another heading.
+fn table_of(key: &'static str, heading: &'static str, alerts: &[Summary]) -> Table {
     let mut table = Table::new(
         key,
         [
-            ("alert", "Alert"),
+            ("alert", heading),
             ("raised_at", "Raised"),
             ("severity", "Severity"),
             ("score", "Score"),
             ("state", "State"),
+            ("kind", "Kind"),
             ("cost", "Cost"),
             ("incidents", "Incidents"),
             ("rules", "Rules"),
@@ -40,6 +46,7 @@ pub fn alerts_table(key: &'static str, alerts: &[Summary]) -> Table {
             alert.severity.as_str().into(),
             u64::from(alert.score).into(),
             state.into(),
+            alert.kind.as_str().into(),
             alert.cost.map(money).into(),
             incidents.join(", ").into(),
             rules.join(", ").into(),
@@ -56,6 +63,10 @@ pub fn alert_line(alert: &Alert) -> String {
         Some(decision) => format!("{} ({})", alert.state.as_str(), decision.verdict.as_str()),
         None => alert.state.as_str().to_owned(),
     };
+    let state = match alert.kind {
+        AlertKind::Live => state,
+        kind => format!("{state}, {}", kind.as_str()),
+    };
     let cost = cost(&alert.transaction).map_or("–".to_owned(), money);
     let (raised_at, severity, score) = (alert.raised_at, alert.severity.as_str(), alert.score);
     plain(&format!("{raised_at}  {severity:<6} {score:>3}  {state}  {cost}  {}  {reason}", alert.id))
@@ -65,7 +76,9 @@ pub fn alert_line(alert: &Alert) -> String {
 pub fn alert_tables(alert: &Alert, others: &[Summary]) -> Vec<Table> {
     let mut tables = vec![about(alert), reasons(alert), transaction(alert)];
     tables.extend(alert.outcome.as_ref().map(outcome));
-    tables.push(alerts_table("other_alerts", others));
+    if !others.is_empty() {
+        tables.push(table_of("other_alerts", "Other alerts of the card", others));
+    }
     tables
 }
 
@@ -83,7 +96,7 @@ fn about(alert: &Alert) -> Table {
     let revision = format!("{}, {}", alert.revision, alert.state.as_str());
     let severity = format!("{}, {} points", alert.severity.as_str(), alert.score);
     let history = match alert.history.since {
-        Some(since) => format!("{} uses since {since}", alert.history.uses),
+        Some(since) => format!("{} since {since}", counted(alert.history.uses, "use", "uses")),
         None => "none".to_owned(),
     };
     let card = format!("{} (key {})", alert.card.fingerprint, alert.card.key);
@@ -91,6 +104,7 @@ fn about(alert: &Alert) -> Table {
         ("Id".to_owned(), alert.id.as_str().into()),
         ("Revision".to_owned(), revision.into()),
         ("Severity".to_owned(), severity.into()),
+        ("Kind".to_owned(), kind(alert.kind).into()),
         ("Raised".to_owned(), alert.raised_at.to_string().into()),
         ("Card".to_owned(), card.into()),
     ];
@@ -104,6 +118,16 @@ fn about(alert: &Alert) -> Table {
     all.push(("Earlier uses".to_owned(), history.into()));
     all.push(("Judged by".to_owned(), format!("rules {}", alert.judged_by.rules).into()));
     rows("alert", "Alert", all)
+}
+
+/// The kind, with what it means to whoever works the alert.
+fn kind(kind: AlertKind) -> &'static str {
+    match kind {
+        AlertKind::Live => "live",
+        AlertKind::Late => "late: the transaction was older than alerts.live_for when it was judged",
+        AlertKind::LookBack => "look_back: found in a search through the past",
+        AlertKind::Test => "test: asked for by somebody who tries the connection",
+    }
 }
 
 fn reasons(alert: &Alert) -> Table {
@@ -206,5 +230,18 @@ mod tests {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(!text.contains('\u{1b}'), "{text}");
+        assert!(text.contains("Other alerts of the card") && !text.contains("late"), "{text}");
+    }
+
+    #[test]
+    fn a_late_alert_says_so_in_full_in_the_list_and_in_its_line() {
+        let mut alert = samples::alert("alr_aaaaaaaaaaaaaaaaaaaaaaaaaa", 7);
+        alert.kind = AlertKind::Late;
+        let full: String = alert_tables(&alert, &[]).iter().map(|table| table.text(false)).collect();
+        assert!(full.contains("late: the transaction was older than alerts.live_for"), "{full}");
+        assert!(!full.contains("Other alerts"), "{full}");
+        let list = alerts_table("alerts", &[Summary::of(&alert).unwrap()]).text(false);
+        assert!(list.contains("Kind") && list.contains("  late  "), "{list}");
+        assert!(alert_line(&alert).contains("open, late  "), "{}", alert_line(&alert));
     }
 }

@@ -37,6 +37,7 @@ pub fn counts_table(book: &Book) -> Table {
         ("listed", "On the list"),
         ("withdrawn", "Withdrawn"),
         ("other", "Others"),
+        ("departed", "Deleted"),
         ("total", "All"),
     ];
     let mut table = Table::new("books", columns);
@@ -47,7 +48,9 @@ pub fn counts_table(book: &Book) -> Table {
         }
         let of = |tally: &Tally| Cell::from(count(tally));
         let title = Cell::Named(name, title);
-        table.row([title, of(&book.listed), of(&book.withdrawn), of(&book.other), of(&total)]);
+        let standings = [&book.listed, &book.withdrawn, &book.other, &book.departed].map(of);
+        let [listed, withdrawn, other, departed] = standings;
+        table.row([title, listed, withdrawn, other, departed, of(&total)]);
     }
     table
 }
@@ -172,7 +175,7 @@ mod tests {
         };
         assert_eq!(
             row("cards"),
-            serde_json::json!({"count": "cards", "listed": 29_773, "withdrawn": 5_136, "other": 0, "total": 34_909})
+            serde_json::json!({"count": "cards", "listed": 29_773, "withdrawn": 5_136, "other": 0, "departed": 0, "total": 34_909})
         );
         assert_eq!(
             (&row("never_seen")["listed"], &row("alerts_undecided")["total"]),

@@ -5,12 +5,14 @@ use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
 
+use crate::books::Book;
 use crate::domain::alert::Alert;
 use crate::domain::card::Fingerprint;
 use crate::domain::sighting::Sighting;
 
+use super::books::money_table;
 use super::evaluation::Confusion;
-use super::plain::grouped;
+use super::plain::{counted, grouped};
 use super::table::{Cell, Format, Look, Table};
 
 /// The summary that `cardwatch demo --format json` prints on its last line: these keys and no others.
@@ -189,6 +191,27 @@ impl DemoReport {
     }
 }
 
+/// Writes what the incident's book came to, in short.
+///
+/// # Errors
+/// What `out` says.
+pub fn write_book(book: &Book, out: &mut dyn Write, look: Look) -> io::Result<()> {
+    let (listed, total) = (&book.listed, book.total());
+    writeln!(
+        out,
+        "\nThe incident's books, as `cardwatch incident show` keeps them in a real deployment: of {} on the list\n\
+         {} seen and {} never; {} withdrawn. {} raised on {}, and nobody has decided on {} yet.\n",
+        counted(listed.cards, "card", "cards"),
+        grouped(listed.seen),
+        grouped(listed.never_seen()),
+        counted(book.withdrawn.cards, "was", "were"),
+        counted(total.alerts, "alert was", "alerts were"),
+        counted(total.suspected, "card", "cards"),
+        grouped(total.undecided()),
+    )?;
+    money_table(book).write(out, look)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::live::samples::{alert, sighting};
@@ -230,6 +253,21 @@ mod tests {
         let rows = report.table().json();
         assert_eq!((&rows[0]["precision"], &rows[0]["recall"]), (&0.5.into(), &0.5.into()));
         assert_eq!((&rows[1]["alerts"], &rows[1]["true_alerts"]), (&6.into(), &4.into()));
+    }
+
+    #[test]
+    fn the_book_is_told_in_short() {
+        let mut out = Vec::new();
+        write_book(&super::super::books::samples::undecided(), &mut out, Look::default()).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        for part in [
+            "of 29,773 cards on the list",
+            "4,100 seen and 25,673 never",
+            "4 alerts were raised on 3 cards",
+            "JPY",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
     }
 
     #[test]

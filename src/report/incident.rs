@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::books::{counts_table, money_table, weeks_table};
 use super::coverage::Coverage;
-use super::plain::{escaped, grouped};
+use super::plain::{counted, escaped};
 use super::revision::{RevisionSide, details_rows, revision_table};
 use super::table::Table;
 use crate::books::Book;
@@ -209,17 +209,13 @@ impl<'a> IncidentReport<'a> {
 const CARDS_EXPLAINED: &str = "\
 *Seen*: used within the watch, by whomever. *Suspected*: an alert was raised on a use of the card. *Confirmed*: a person
 decided that it was fraud. *Withdrawn*: taken off the list again by a revision, with what was seen until then. *Others*: seen
-for this incident under another key, or under a revision that was undone.";
+for this incident under another key, or under a revision that was undone. *Deleted*: the card's records were removed; its
+counts and sums are kept without it, and a card that is listed again counts anew.";
 
 const MONEY_EXPLAINED: &str = "\
 Each currency stands for itself; nothing is converted. A purchase that was authorized and cleared counts once; refunds,
 reversals, account checks and repeated records move no money. *Suspected* is the part of *Approved* and *Declined* that alerts
 were raised on. *Confirmed* is what a person decided to be fraud.";
-
-/// A number with the word for one or for several.
-fn counted(number: u64, one: &str, several: &str) -> String {
-    format!("{} {}", grouped(number), if number == 1 { one } else { several })
-}
 
 #[cfg(test)]
 mod tests;

@@ -46,6 +46,11 @@ pub fn percent(share: Option<f64>) -> String {
     }
 }
 
+/// A number with the word for one or for several.
+pub fn counted(number: u64, one: &str, several: &str) -> String {
+    format!("{} {}", grouped(number), if number == 1 { one } else { several })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,8 +22,10 @@ pub fn sample_tables(sample: &Sample, cards: Option<SampledCards>, warnings: &[S
     about.row(["records".into(), sample.records.into()]);
     about.row(["without a value".into(), sample.tombstones.into()]);
     about.row(["card field unreadable".into(), sample.dead.values().sum::<u64>().into()]);
-    about.row(["different cards".into(), cards.map(|cards| cards.distinct).into()]);
-    about.row(["of those on the list".into(), cards.map(|cards| cards.listed).into()]);
+    if let Some(cards) = cards {
+        about.row(["different cards".into(), cards.distinct.into()]);
+        about.row(["of those on the list".into(), cards.listed.into()]);
+    }
     let titles = [("field", "Field"), ("found", "Found"), ("parsed", "Parsed"), ("unknown", "Unknown")];
     let mut fields = Table::new("fields", titles);
     let mut shapes = Table::new("shapes", [("field", "Field"), ("shape", "Shape"), ("records", "Records")]);

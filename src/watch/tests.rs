@@ -32,7 +32,7 @@ fn watch(keyring: &Keyring, listed: &[(&str, &str)]) -> (Watch, Arc<View>) {
     };
     let prints = Fingerprinter::new(keyring);
     let cards = listed.iter().map(|(kind, value)| (print(&prints, kind, value), CardRecord::default()));
-    let set = set_of(keyring, cards, Timestamp(1)).unwrap();
+    let set = set_of(keyring, keyring.primary().id(), cards, Timestamp(1)).unwrap();
     (Watch::new(Mapping::new(&spec).unwrap(), prints, "test"), set.view())
 }
 
@@ -138,4 +138,23 @@ fn no_card_number_of_any_field_is_in_a_sighting() {
     let json = serde_json::to_string(&found.sighting).unwrap();
     assert!(![NUMBER, FUNDING, "tok_secret"].iter().any(|value| json.contains(value)), "{json}");
     assert_eq!(found.sighting.withheld, ["id", "response_code", "merchant_name"]);
+}
+
+#[test]
+fn a_card_listed_under_another_active_key_matches_and_is_keyed_by_the_primary() {
+    let keyring = keyring(1);
+    let prints = Fingerprinter::new(&keyring);
+    let number = CardNumber::parse(NUMBER.as_bytes()).unwrap();
+    let [primary, other] = [0, 1].map(|index| prints.of_number(index, &number));
+    let k2 = keyring.keys()[1].id();
+    let cards = std::iter::once((other, CardRecord::default()));
+    let view = set_of(&keyring, k2, cards, Timestamp(1)).unwrap().view();
+    let watch = Watch::new(Mapping::new(&MappingSpec::default()).unwrap(), prints, "test");
+    let Seen::Sighting(found) = look(&watch, &view, &format!(r#"{{"card":"{NUMBER}"}}"#)) else {
+        panic!("a card under an active key was not recognised")
+    };
+    let card = &found.sighting.card;
+    assert_eq!((card.fingerprint, &card.key), (primary, keyring.primary().id()));
+    let others: Vec<_> = card.others.iter().map(|one| (one.fingerprint, &one.key)).collect();
+    assert_eq!(others, [(other, k2)]);
 }

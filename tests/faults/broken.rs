@@ -40,6 +40,11 @@ impl Scene {
         self.deployment.process(id, lines, &format!("{};{faults}", self.faults)).start()
     }
 
+    /// The faults of every process.
+    pub(crate) fn faults(&self) -> &str {
+        &self.faults
+    }
+
     fn await_sight(&self, program: &mut Program) {
         await_true("sight is through", program, || self.deployment.sight_is_through());
     }
@@ -276,4 +281,36 @@ fn a_revision_visible_in_part_is_caught() {
     assert_none(&found);
     let found = used_before_the_revision_is_finished(Some("revision-visible-in-part")).unwrap();
     assert_caught(Rule::SightingUnfounded, &found);
+}
+
+/// Kafka forgets how far `sight` had read while nobody runs. Gives how the next start ended, or what is wrong where
+/// it did not end.
+fn forgotten_by_kafka(broken: Option<&str>) -> Option<Result<Vec<Violation>, Program>> {
+    let mut scene = Scene::new("forgotten", broken)?;
+    scene.import(Revision::adding(0..10));
+    scene.send((0..20).cycle().take(60));
+    let mut program = scene.start("one", "sight", "");
+    scene.await_sight(&mut program);
+    drain(program);
+    scene.deployment.kafka.forget_group(&scene.deployment.names.sight);
+    scene.send((0..20).cycle().take(60));
+    let mut program = scene.start("one", "sight", "");
+    if broken.is_none() {
+        program.await_end(PATIENCE);
+        return Some(Err(program));
+    }
+    scene.await_sight(&mut program);
+    drain(program);
+    Some(Ok(scene.judge()))
+}
+
+#[test]
+fn a_beginning_not_remembered_is_caught() {
+    let _turn = beside_others();
+    let Some(ended) = forgotten_by_kafka(None) else { return };
+    let mut program = ended.unwrap_err();
+    assert_eq!(program.poll_end(), Some(Ended::Code(65)), "{}", program.transcript());
+    assert!(program.transcript().contains("--accept-gap"), "{}", program.transcript());
+    let found = forgotten_by_kafka(Some("begun-not-remembered")).unwrap().unwrap();
+    assert_caught(Rule::SightingTwice, &found);
 }

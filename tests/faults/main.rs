@@ -16,6 +16,11 @@ mod books;
 /// Broken builds, and that they are caught.
 mod broken;
 
+/// Cards that are deleted, and that the books keep their counts.
+mod departed;
+/// Removing cards for good, stopped half-way and broken.
+mod erasure;
+
 /// Brokers that go away and come back.
 mod restart;
 

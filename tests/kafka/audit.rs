@@ -187,9 +187,11 @@ fn the_service_lets_in_the_owners_of_tokens() {
     let Some(deployment) = Deployment::new("tokens") else { return };
     let file = deployment.path("desk.token").display().to_string();
     deployment.ok(&["token", "new", "desk", "--role", "decide", "--file", &file]);
-    let config = deployment.config()
-        + &format!("[[http.tokens]]\nname = \"desk\"\nrole = \"decide\"\nfile = \"{file}\"\n");
-    let mut program = Program::with(&["run"]).config(&config).start();
+    let token = |name: &str, role: &str, file: &str| {
+        format!("[[http.tokens]]\nname = \"{name}\"\nrole = \"{role}\"\nfile = \"{file}\"\n")
+    };
+    let config = deployment.file("tokens.toml", deployment.config() + &token("desk", "decide", &file));
+    let mut program = Program::with(&["--config", &config, "run"]).start();
     program.await_http(&deployment.url("health/ready"), WITHIN, |status, _| status == 200);
     let ask = |token: Option<&str>| {
         let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
@@ -210,11 +212,101 @@ fn the_service_lets_in_the_owners_of_tokens() {
     program.await_line("tokens reloaded", WITHIN);
     assert_eq!(ask(Some(&first)).0, 401);
     assert_eq!(ask(Some(&std::fs::read_to_string(&file).unwrap())).0, 200);
+    // Other people and other roles, without a start.
+    let eyes = deployment.path("eyes.token").display().to_string();
+    deployment.ok(&["token", "new", "eyes", "--role", "read", "--file", &eyes]);
+    let both = token("desk", "admin", &file) + &token("eyes", "read", &eyes);
+    std::fs::write(&config, deployment.config() + &both).unwrap();
+    program.signal(Signal::HUP);
+    program.await_line("changed=2", WITHIN);
+    assert_eq!(ask(Some(&std::fs::read_to_string(&eyes).unwrap())).0, 200);
+    std::fs::write(&config, deployment.config() + &token("eyes", "read", &eyes)).unwrap();
+    program.signal(Signal::HUP);
+    program.await_line("changed=1 ", WITHIN);
+    wait::until("desk is out", WITHIN, || {
+        (ask(Some(&std::fs::read_to_string(&file).unwrap())).0 == 401).then_some(())
+    });
+    // It is all written down, and never a token.
+    let changes = |outcome: &str| -> Vec<String> {
+        let trail = deployment.trail().into_iter();
+        let by_service = trail.filter(|one| one["by"]["via"] == "service" && one["outcome"] == outcome);
+        let by_service = by_service.filter(|one| one["act"] == "token_change");
+        by_service.map(|one| format!("{} {} {}", one["subject"], one["before"], one["after"])).collect()
+    };
+    let want = [
+        r#""token/desk" {"role":"decide"} {"change":["replaced"],"role":"decide"}"#,
+        r#""token/desk" {"role":"decide"} {"change":["role_changed"],"role":"admin"}"#,
+        r#""token/eyes" null {"change":["added"],"role":"read"}"#,
+        r#""token/desk" {"role":"admin"} {"change":["removed"],"role":null}"#,
+    ];
+    assert_eq!(changes("intent"), want);
+    wait::until("the last end", WITHIN, || (changes("done") == want).then_some(()));
+    let everything = std::fs::read_to_string(deployment.path("audit.jsonl")).unwrap();
+    for path in [&file, &eyes] {
+        assert!(
+            !everything.contains(std::fs::read_to_string(path).unwrap().trim()),
+            "a token is written down"
+        );
+    }
     // One that cannot be used changes nothing.
+    std::fs::write(&config, deployment.config() + &token("desk", "decide", &file)).unwrap();
     std::fs::write(&file, "short\n").unwrap();
     program.signal(Signal::HUP);
     program.await_line("the old tokens stay in force", WITHIN);
     assert_eq!(program.terminate(DRAIN), Ended::Code(0));
     let seen = program.transcript();
     assert!(!seen.contains(first.trim()), "a token is in the log");
+}
+
+/// A command whose cluster is not there.
+fn offline(deployment: &Deployment, arguments: &[&str]) -> crate::support::program::Invocation {
+    deployment.command(arguments).env("CARDWATCH_KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:1")
+}
+
+#[test]
+fn acts_without_a_cluster_reach_the_topic_later_and_once() {
+    let Some(deployment) = Deployment::new("audit-later") else { return };
+    let remark = "in the audit file alone";
+    let token = |name: &str| {
+        let file = deployment.path(&format!("{name}.token")).display().to_string();
+        ["token", "new", name, "--role", "read", "--file", &file].map(str::to_owned).to_vec()
+    };
+    let made = |name: &str, command: &dyn Fn(&[&str]) -> crate::support::program::Invocation| {
+        let arguments = token(name);
+        command(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let away = |arguments: &[&str]| offline(&deployment, arguments);
+    let there = |arguments: &[&str]| deployment.command(arguments);
+    assert!(ok(away(&["key", "new", "k2"])).transcript().contains(remark));
+    assert!(ok(made("a", &away)).transcript().contains(remark));
+    assert_eq!(deployment.trail(), Vec::<Value>::new());
+    assert_eq!(deployment.audit_file().len(), 4);
+
+    // The next command that reaches the cluster brings it along, in order; killed at each step or not.
+    for (name, point) in [("b", "after-produce"), ("c", "after-end-txn"), ("d", "after-commit")] {
+        let killed = made(name, &there).env("CARDWATCH_FAULTS", &format!("stop:audit/{point}"));
+        let mut killed = killed.start();
+        killed.await_end(WITHIN);
+    }
+    ok(made("e", &there));
+    let known = |record: &Value| (record["id"].to_string(), record["outcome"].to_string());
+    let whole = |records: &[Value]| records.iter().map(known).collect::<Vec<_>>();
+    assert_eq!(whole(&deployment.trail()), whole(&deployment.audit_file()));
+    assert_eq!(deployment.trail(), deployment.audit_file());
+
+    // And the running service does, without a command; from another host's file as well, and where the mark of what
+    // was sent is lost.
+    ok(made("f", &away));
+    std::fs::remove_file(deployment.path("audit.jsonl.sent")).unwrap();
+    let mut program = deployment.command(&["run"]).start();
+    program.await_line("the audit file was brought to the topic", WITHIN);
+    assert_eq!(deployment.trail(), deployment.audit_file());
+    assert_eq!(program.terminate(DRAIN), Ended::Code(0), "{}", program.transcript());
+    let other = deployment.path("other.jsonl").display().to_string();
+    ok(made("g", &away).env("CARDWATCH_AUDIT__FILE", &other));
+    ok(made("h", &there).env("CARDWATCH_AUDIT__FILE", &other));
+    let told = told(&deployment.trail());
+    let ends = ["g intent", "g done", "h intent", "h done"].map(|end| format!("token_change token/{end}"));
+    assert_eq!(told[told.len() - 4..], ends);
+    assert_eq!(told.len(), deployment.audit_file().len() + 4);
 }

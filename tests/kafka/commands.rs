@@ -359,7 +359,7 @@ fn no_card_number_comes_out_anywhere() {
     }
     assert_eq!(program.terminate(DRAIN), Ended::Code(0));
     seen.extend(program.transcript().into_bytes());
-    for name in ["exposures", "sightings", "card-history", "alerts", "audit", "dead-letters"] {
+    for name in ["exposures", "sightings", "card-history", "alerts", "audit", "control", "dead-letters"] {
         // Of open and aborted transactions too.
         for message in deployment.kafka.read(&deployment.topic(name), Isolation::Uncommitted) {
             seen.extend(message.key.unwrap_or_default());

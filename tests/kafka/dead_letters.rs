@@ -122,8 +122,9 @@ fn sealed_letters_show_nothing_and_open_with_the_private_key() {
     let other = deployment.path("other.key").display().to_string();
     ok(Program::with(&["dead-letters", "keygen", "--out", &other]));
     fails(open(&["--identity", &other]), 65, &["--identity", &sealed.public]);
-    fails(Program::with(&["dead-letters", "keygen", "--out", &other]), 78, &["cannot make", "other.key"]);
+    fails(Program::with(&["dead-letters", "keygen", "--out", &other]), 78, &["other.key is there already"]);
     ok(open(&["--identity", &other, "--identity", &sealed.identity]));
+    fails(open(&["--identity", &other, "--letter", "0/99"]), 65, &["there is no dead letter 0/99"]);
     std::fs::set_permissions(&sealed.identity, std::fs::Permissions::from_mode(0o644)).unwrap();
     fails(open(&["--identity", &sealed.identity]), 78, &["letters.key", "mode 0644", "chmod 600"]);
 }
@@ -143,7 +144,14 @@ fn too_many_unreadable_records_stop_the_line_before_it_commits() {
         .collect();
     deployment.kafka.produce(&records);
     let config = deployment.config() + "[dead_letters]\nstop_at = 0.02\n";
-    let words = ["30 of 1000 records cannot be read", "30 times card_not_a_number in field card", "stop_at"];
+    let first = format!("from {topic}/0 at offset 0 on");
+    let words = [
+        "30 of 1000 records cannot be read",
+        "30 times card_not_a_number in field card",
+        &first,
+        "stop_at",
+        "skip-to",
+    ];
     fails(Program::with(&["run"]).config(&config), 65, &words);
     let committed = |name: &str| deployment.kafka.read(&deployment.topic(name), Isolation::Committed);
     assert!(committed("dead-letters").is_empty() && committed("sightings").is_empty());

@@ -54,6 +54,35 @@ fn await_revision(deployment: &Deployment, id: &str, revision: u64) -> Value {
     })
 }
 
+#[test]
+fn many_decisions_at_once_close_each_alert_once() {
+    const MANY: usize = 300;
+    let transactions = (0..MANY).map(|n| transaction(n, &card_number(n)));
+    let Some((deployment, mut program)) = desk("many", transactions, MANY) else { return };
+    let outcomes = deployment.topic("outcomes");
+    let decisions: Vec<Outgoing> = alerts(&deployment)
+        .iter()
+        .map(|alert| {
+            let id = alert["id"].as_str().unwrap();
+            Outgoing::to(&outcomes).key(id).value(json!({"alert": id, "verdict": "fraud"}).to_string())
+        })
+        .collect();
+    let began = std::time::Instant::now();
+    deployment.kafka.produce(&decisions);
+    await_outcomes(&deployment, MANY as i64);
+    let rate = MANY as f64 / began.elapsed().as_secs_f64();
+    println!("{MANY} outcomes on as many alerts, {rate:.0}/s");
+    let alerts = alerts(&deployment);
+    let revised: Vec<&str> = alerts
+        .iter()
+        .filter(|alert| alert["revision"] == 2)
+        .map(|alert| alert["id"].as_str().unwrap())
+        .collect();
+    let closed: BTreeSet<&str> = revised.iter().copied().collect();
+    assert_eq!((revised.len(), closed.len()), (MANY, MANY));
+    assert_eq!(program.terminate(DRAIN), Ended::Code(0), "{}", program.transcript());
+}
+
 /// Waits until `books` has committed so many outcomes.
 #[track_caller]
 fn await_outcomes(deployment: &Deployment, count: i64) {
@@ -147,9 +176,13 @@ fn what_cannot_be_decided_is_refused_with_its_reason() {
     let Some((deployment, mut program)) = desk("refused", twice, 2) else { return };
     let unknown = format!("alr_{}", "a".repeat(26));
     let pan = card_number(1);
-    fails(deployment.command(&["outcome", &unknown, "fraud"]), 65, &["no such alert"]);
+    fails(deployment.command(&["outcome", &unknown, "fraud"]), 65, &["there is no alert", &unknown]);
     fails(deployment.command(&["outcome", "A-1207", "fraud"]), 64, &["alerts list"]);
-    fails(deployment.command(&["outcome", "--transaction", "t9", "fraud"]), 65, &["no such alert"]);
+    fails(
+        deployment.command(&["outcome", "--transaction", "t9", "fraud"]),
+        65,
+        &["no alert on a transaction t9"],
+    );
     let several = deployment.command(&["outcome", "--transaction", "t7", "fraud"]);
     let told = fails(several, 65, &["2 alerts have this transaction id"]);
     assert_eq!(

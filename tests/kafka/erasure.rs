@@ -15,13 +15,13 @@ use crate::support::{Isolation, Outgoing, Program, wait};
 const WITHIN: Duration = Duration::from_secs(90);
 
 /// A deployment whose brokers clean at once, and what to run it with.
-struct Erasing {
-    deployment: Deployment,
-    config: String,
+pub struct Erasing {
+    pub deployment: Deployment,
+    pub config: String,
 }
 
 impl Erasing {
-    fn new(area: &str) -> Option<Erasing> {
+    pub fn new(area: &str) -> Option<Erasing> {
         let deployment = Deployment::bare(area)?;
         deployment.kafka.create(&deployment.topic("transactions"), INPUT_PARTITIONS, &[]);
         ok(deployment.command(&["topics", "--create"]));
@@ -38,23 +38,24 @@ impl Erasing {
                 ],
             );
         }
-        let retention = "[retention]\nwithdrawn = \"0s\"\nended = \"0s\"\nsweep_every = \"1s\"\n";
+        let retention = "[retention]\nwithdrawn = \"0s\"\nended = \"0s\"\noutcome_grace = \"0s\"\n\
+                         sweep_every = \"1s\"\n";
         let config = deployment.config() + retention;
         Some(Erasing { deployment, config })
     }
 
-    fn command(&self, arguments: &[&str]) -> Invocation {
+    pub fn command(&self, arguments: &[&str]) -> Invocation {
         Program::with(arguments).config(&self.config).env("USER", "anna")
     }
 
-    fn fingerprint(&self, card: usize) -> String {
+    pub fn fingerprint(&self, card: usize) -> String {
         let keyring = KeyDirectory::new(&self.deployment.path("keys")).load().unwrap();
         let number = CardNumber::parse(card_number(card).as_bytes()).unwrap();
         Fingerprinter::new(&keyring).of_number(0, &number).to_string()
     }
 
     /// Uses these cards once each.
-    fn send(&self, cards: &[usize]) {
+    pub fn send(&self, cards: &[usize]) {
         let records: Vec<Outgoing> = cards
             .iter()
             .map(|card| {
@@ -66,17 +67,17 @@ impl Erasing {
     }
 
     /// The last record of a key on a topic: its value, or `None` for a tombstone and where there is none.
-    fn last(&self, topic: &str, key: &str) -> Option<Vec<u8>> {
+    pub fn last(&self, topic: &str, key: &str) -> Option<Vec<u8>> {
         let records = self.deployment.kafka.read_stable(&self.deployment.topic(topic));
         let last = records.into_iter().rfind(|record| record.key_text() == key);
         last.and_then(|record| record.value)
     }
 
-    fn record(&self, card: usize) -> Option<Vec<u8>> {
+    pub fn record(&self, card: usize) -> Option<Vec<u8>> {
         self.last("exposures", &format!("card/k1/{}/shop", self.fingerprint(card)))
     }
 
-    fn history(&self, card: usize) -> Option<cardwatch::scoring::history::History> {
+    pub fn history(&self, card: usize) -> Option<cardwatch::scoring::history::History> {
         let value = self.last("card-history", &self.fingerprint(card))?;
         Some(cardwatch::scoring::history::History::decode(&value).unwrap())
     }
@@ -87,7 +88,7 @@ impl Erasing {
     }
 
     /// Whether it is in any file of one of them.
-    fn is_in(&self, topic: &str, card: usize) -> bool {
+    pub fn is_in(&self, topic: &str, card: usize) -> bool {
         let fingerprint = self.fingerprint(card);
         let kafka = &self.deployment.kafka;
         let topic = self.deployment.topic(topic);
@@ -99,12 +100,20 @@ impl Erasing {
     }
 
     /// Somebody decides about an alert of each of these cards.
-    fn decide(&self, cards: &[usize]) {
+    pub fn decide(&self, cards: &[usize]) {
         let records: Vec<Outgoing> = cards
             .iter()
             .map(|card| {
-                let about = json!({"fingerprint": self.fingerprint(*card), "incidents": ["shop"]});
-                let body = json!({"schema": "cardwatch.outcome/1", "verdict": "fraud", "about": about});
+                let about = json!({
+                    "fingerprint": self.fingerprint(*card), "key": "k1", "incidents": ["shop"],
+                    "raised_at": "2026-03-01T00:00:00Z", "severity": "high", "score": 90, "rules": ["dear"],
+                    "transaction": format!("t{card}"), "transaction_at": "2026-03-01T00:00:00Z",
+                    "transaction_outcome": "approved", "amount": "1250", "currency": "USD",
+                });
+                let alert = format!("alr_{}", "a".repeat(26));
+                let body = json!({
+                    "schema": "cardwatch.outcome/1", "alert": alert, "verdict": "fraud", "about": about,
+                });
                 Outgoing::to(&self.deployment.topic("outcomes"))
                     .key(format!("a{card}"))
                     .value(body.to_string())
@@ -113,7 +122,7 @@ impl Erasing {
         self.deployment.kafka.produce(&records);
     }
 
-    fn outcome(&self, card: usize) -> Option<Vec<u8>> {
+    pub fn outcome(&self, card: usize) -> Option<Vec<u8>> {
         self.last("outcomes", &format!("a{card}"))
     }
 }
@@ -170,6 +179,18 @@ fn a_card_that_is_removed_leaves_no_trace_on_the_brokers_disk() {
         65,
         &["revision 2 of shop cannot be undone", "records of 1 cards", "removed at 20"],
     );
+
+    // The books keep what the two cards came to, in numbers alone.
+    let shown = json(&ok(erasing.command(&["--format", "json", "incident", "show", "shop"])));
+    let counts = |standing| column(&shown["books"], "count", standing);
+    let (departed, total) = (counts("departed"), counts("total"));
+    for (count, wanted) in
+        [("cards", (2, 3)), ("seen", (2, 3)), ("transactions", (3, 4)), ("confirmed", (3, 4))]
+    {
+        let told = (departed[count].as_u64().unwrap(), total[count].as_u64().unwrap());
+        assert_eq!(told, wanted, "{count} in {shown}");
+    }
+    assert_eq!((&departed["alerts_confirmed"], &total["alerts_confirmed"]), (&json!(3), &json!(4)));
 
     // The brokers clean while the service runs, though nobody uses a card or changes the list.
     wait::until("the disk is clean", WITHIN, || {
@@ -229,6 +250,9 @@ fn a_legal_hold_keeps_what_the_end_of_a_watch_would_remove() {
     );
     assert!((5..8).all(|card| erasing.record(card).is_some()));
     ok(erasing.command(&["incident", "hold", "shop", "--release", "--as", "Legal"]));
+    let holds =
+        json(&ok(erasing.command(&["audit", "list", "--act", "hold", "--last", "1", "--format", "json"])));
+    assert_eq!(holds["reason"], "released", "{holds}");
     let planned = sweep(&["--dry-run"]);
     assert!((5..8).all(|card| erasing.record(card).is_some()), "a dry run removed something");
     // `score` never ran, so there is no history to wait for.

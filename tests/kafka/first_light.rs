@@ -34,6 +34,7 @@ fn topics(kafka: &Kafka) -> String {
     kafka.create(&kafka.name("card-history"), 2, &[("cleanup.policy", "compact")]);
     kafka.create(&kafka.name("alerts"), 2, &[("retention.ms", "-1")]);
     kafka.create(&kafka.name("outcomes"), 1, &[("cleanup.policy", "compact")]);
+    kafka.create(&kafka.name("control"), 1, &[("cleanup.policy", "compact")]);
     kafka.create(&kafka.name("dead-letters"), 1, &[]);
     kafka.create(&kafka.name("audit"), 1, &[("retention.ms", "-1")]);
     format!(

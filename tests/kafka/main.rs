@@ -28,3 +28,4 @@ mod quarter;
 mod rotation;
 mod service;
 mod starts;
+mod sweeping;

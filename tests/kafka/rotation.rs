@@ -8,7 +8,7 @@ use cardwatch::domain::card::{CardNumber, KeyId};
 use cardwatch::exposure::fingerprint::Fingerprinter;
 use cardwatch::files::keys::KeyDirectory;
 
-use crate::deployment::{Deployment, INPUT_PARTITIONS, fails, json, lines, ok};
+use crate::deployment::{Deployment, INPUT_PARTITIONS, column, fails, json, lines, ok};
 use crate::support::load::{Load, card_number};
 use crate::support::program::Ended;
 use crate::support::{Isolation, Message, Program, wait};
@@ -63,6 +63,13 @@ fn keys_rotate_under_load_without_a_sighting_lost_or_doubled() {
         let committed = deployment.kafka.committed(&deployment.group("sight"), &input);
         let ends = (0..INPUT_PARTITIONS).map(|number| deployment.kafka.watermarks(&input, number).high);
         ends.zip(&committed).all(|(end, committed)| committed.offset == Some(end)).then_some(())
+    });
+    wait::until("everything is judged", WITHIN, || {
+        let sightings = deployment.topic("sightings");
+        let committed = deployment.kafka.committed(&deployment.group("score"), &sightings);
+        let records = deployment.kafka.read_stable(&sightings);
+        let judged = |partition: usize| committed[partition].offset.unwrap_or(0);
+        records.iter().all(|one| one.offset < judged(one.partition as usize)).then_some(())
     });
     end(program);
 
@@ -133,6 +140,8 @@ fn check(deployment: &Deployment, sightings: &[Message], expected: &BTreeMap<(i6
     };
 
     let mut seen: BTreeMap<(i64, i64), String> = BTreeMap::new();
+    let mut keys: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
+    let mut told = BTreeSet::new();
     let mut old_list_new_key = 0;
     let last_frontier =
         sightings.iter().map(|one| one.json()["judged_by"]["exposures"].as_i64().unwrap()).max();
@@ -143,7 +152,9 @@ fn check(deployment: &Deployment, sightings: &[Message], expected: &BTreeMap<(i6
         let key = sighting["card"]["key"].as_str().unwrap().to_owned();
         assert_eq!(sighting["card"]["fingerprint"], print(&key, card).as_str(), "{sighting}");
         assert_eq!(message.key_text(), print(&key, card));
+        keys.entry(card).or_default().insert(key.clone());
         for other in sighting["card"]["others"].as_array().into_iter().flatten() {
+            told.insert(card);
             let named = other["key"].as_str().unwrap();
             assert_ne!(named, key);
             assert_eq!(other["fingerprint"], print(named, card).as_str());
@@ -155,6 +166,16 @@ fn check(deployment: &Deployment, sightings: &[Message], expected: &BTreeMap<(i6
     }
     assert_eq!(seen.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
     assert!(old_list_new_key >= 100, "{old_list_new_key} matched under k1 and are keyed by k2");
+    // The books count a card once for which a sighting told both names, whatever it was seen under.
+    let cards = |(card, keys): (&usize, &BTreeSet<String>)| if told.contains(card) { 1 } else { keys.len() };
+    let cards: usize = keys.iter().map(cards).sum();
+    assert!(
+        cards < keys.values().map(BTreeSet::len).sum(),
+        "no card has two histories that are told to be one"
+    );
+    let shown = deployment.json(&["incident", "show", "shop"]);
+    let total = column(&shown["books"], "count", "total");
+    assert_eq!((&total["seen"], &total["transactions"]), (&cards.into(), &seen.len().into()), "{shown}");
     // Along a partition the key changes once.
     for partition in 0..i64::from(INPUT_PARTITIONS) {
         let keys: Vec<&str> =

@@ -14,6 +14,9 @@ use crate::support::load::card_number;
 use crate::support::program::{Ended, Signal};
 use crate::support::{Isolation, Outgoing, Program, wait};
 
+/// Where Kafka forgets how far a group had read.
+mod forgotten;
+
 const WITHIN: Duration = Duration::from_secs(60);
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -206,7 +209,7 @@ fn a_range_is_skipped_exactly_when_nobody_reads_and_by_somebody_who_says_why() {
     uses(&deployment, 0, 20..30, Some(third.millis()));
 
     fails(skip("0", &["--offset", "9"]), 65, &["from offset 10 on", "twice"]);
-    fails(skip("0", &["--offset", "10"]), 65, &["from offset 10 on"]);
+    fails(skip("0", &["--offset", "10"]), 65, &["from offset 10 on already", "nothing to skip"]);
     fails(skip("0", &["--offset", "31"]), 65, &["ends at offset 30"]);
     fails(skip("7", &["--offset", "1"]), 65, &["no partition 7"]);
     let other = ["skip-to", "--topic", "other", "--partition", "0", "--offset", "1", "--reason", "x"];

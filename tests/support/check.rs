@@ -392,7 +392,7 @@ fn latest(messages: &[Message]) -> BTreeMap<(i32, &[u8]), &Message> {
 
 /// Whether a key of the histories' topic is a card's.
 fn is_history(key: &[u8]) -> bool {
-    !key.starts_with(b"checkpoint/") && !key.starts_with(b"names/")
+    !["checkpoint/", "names/", "departed/"].iter().any(|prefix| key.starts_with(prefix.as_bytes()))
 }
 
 /// Every judged sighting is in its card's history exactly once.

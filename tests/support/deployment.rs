@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cardwatch::app::settings;
+use cardwatch::books::Book;
 use cardwatch::clock::{Clock, SystemClock};
 use cardwatch::config::Settings;
 use cardwatch::domain::card::CardNumber;
@@ -17,6 +18,7 @@ use cardwatch::exposure::revision::Finish;
 use cardwatch::files::keys::KeyDirectory;
 use cardwatch::judge::JudgeSettings;
 use cardwatch::kafka::probe::Probe;
+use cardwatch::lines::books::BookReader;
 use cardwatch::lines::import::{Known, ListTopic, Writer};
 use tempfile::TempDir;
 
@@ -89,6 +91,7 @@ impl Deployment {
         kafka.create(&names.history, internal, &[("cleanup.policy", "compact")]);
         kafka.create(&names.alerts, internal, &[("retention.ms", "-1")]);
         kafka.create(&kafka.name("outcomes"), 1, &[("cleanup.policy", "compact")]);
+        kafka.create(&kafka.name("control"), 1, &[("cleanup.policy", "compact")]);
         kafka.create(&kafka.name("dead-letters"), 1, &[]);
         kafka.create(&kafka.name("audit"), 1, &[("retention.ms", "-1")]);
         let keys = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("target/ is writable");
@@ -157,6 +160,15 @@ impl Deployment {
             prefix: config.instance.transactional_prefix.clone(),
             clock: Arc::new(SystemClock),
         }
+    }
+
+    /// The incident's book, as `incident show` makes it up.
+    pub fn book(&self) -> Book {
+        let config = self.config("books");
+        let config = Settings::read(Some((Path::new("test.toml"), &config)), std::iter::empty());
+        let topics = settings::book_topics(&config.expect("a configuration that reads"));
+        let ledger = BookReader { list: &self.list(), topics }.ledger().expect("books that read");
+        ledger.book(&incident()).expect("an incident")
     }
 
     /// Imports a revision from its claim to its finishing mark.

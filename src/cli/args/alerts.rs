@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::clock::{Clock, SystemClock};
 use crate::domain::alert::{Severity, State};
 use crate::domain::card::Fingerprint;
 use crate::domain::desk::{Order, Query};
@@ -19,9 +20,10 @@ Examples:
   cardwatch alerts list --since 24h --severity high --order costliest
   cardwatch --format json alerts list --incident kenko-2018 --limit 1000
 
-Order: newest is by the time they were raised, and of those raised in the same millisecond the costliest first.
-costliest goes by currency in the order of the codes, within each by what the transaction costs (as billed where
-that is known; nothing where it was declined), and of equal cost the newest first.")]
+Order: newest is by the time they were raised, and of those raised in the same millisecond the
+costliest first. costliest goes by currency in the order of the codes, within each by what the
+transaction costs (as billed where that is known; nothing where it was declined), and of equal cost
+the newest first.")]
     List(ListAlertsArgs),
     /// Show everything about one alert: its reasons in words, whose card it is, what else happened to the card.
     #[command(after_help = "\
@@ -52,7 +54,7 @@ pub struct FilterArgs {
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub since: Option<Moment>,
 
-    /// Raised before this time.
+    /// Raised before this time, written in the same way.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub until: Option<Moment>,
 
@@ -185,6 +187,11 @@ impl Moment {
             Moment::Ago(millis) => now.plus_millis(-millis),
         }
     }
+}
+
+/// The point in time that `text` means now, for filters that are applied as the command line is read.
+pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
+    moment(text).map(|moment| moment.at(SystemClock.now()))
 }
 
 fn moment(text: &str) -> Result<Moment, String> {

@@ -21,8 +21,8 @@ Examples:
   cardwatch card forget --dry-run < number.txt
   cardwatch card forget --yes --as \"Privacy desk\" < number.txt
 
-Under a legal hold it is refused. What stands in sightings, alerts and dead letters stays for as long as
-those topics keep anything, and is told.")]
+Under a legal hold it is refused. What stands in sightings, alerts and dead letters stays for as
+long as those topics keep anything, and is told.")]
     Forget(ForgetArgs),
 }
 
@@ -70,8 +70,8 @@ Examples:
   cardwatch sweep --dry-run
   cardwatch sweep --as \"Risk desk\"
 
-The running service does the same every retention.sweep_every. A record goes after the histories of its card,
-which `score` forgets: where that does not run, records wait for it.")]
+The running service does the same every retention.sweep_every. A record goes after the histories
+of its card, which `score` forgets: where that does not run, records wait for it.")]
 pub struct SweepArgs {
     /// How it is done.
     #[command(flatten)]

@@ -20,7 +20,7 @@ Examples:
     /// Add and withdraw cards, change what an incident says of itself, or undo a revision.
     #[command(after_help = "\
 Examples:
-  cardwatch incident revise shop-2026 --add more.csv --withdraw cleared.csv --exposed-until 2026-02-28
+  cardwatch incident revise shop-2026 --add more.csv --withdraw ok.csv --exposed-until 2026-02-28
   cardwatch incident revise shop-2026 --replace all.csv --dry-run
   cardwatch incident revise shop-2026 --undo 3")]
     Revise(Box<ReviseArgs>),

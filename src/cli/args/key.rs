@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::{Args, Subcommand};
 
+use super::alerts::instant;
 use crate::codec::dead::DeadReason;
 use crate::domain::card::KeyId;
 use crate::domain::time::Timestamp;
@@ -75,7 +76,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   cardwatch key retire k1
-  cardwatch key retire k1 --yes                   although cards are listed under it, or nobody can say")]
+  cardwatch key retire k1 --yes                although cards are listed under it, or nobody can say")]
     Retire {
         /// The key.
         #[arg(value_name = "ID")]
@@ -149,8 +150,8 @@ pub struct LetterArgs {
     #[arg(long, value_name = "REASON", value_parser = reason)]
     pub reason: Option<DeadReason>,
 
-    /// Those of records with this timestamp or a later one.
-    #[arg(long, value_name = "TIME")]
+    /// Those of records with this timestamp or a later one: a time with its offset, or how long ago, such as 24h.
+    #[arg(long, value_name = "TIME", value_parser = instant)]
     pub since: Option<Timestamp>,
 
     /// Those of records of this partition.

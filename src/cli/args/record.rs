@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::alerts::instant;
 use crate::domain::audit::{Act, Ending};
 use crate::domain::time::Timestamp;
 
@@ -15,6 +16,7 @@ pub enum AuditCommand {
 Examples:
   cardwatch audit list --since 2026-04-01T00:00:00Z --act import --act revision
   cardwatch audit list --subject incident/shop-2026 --last 20
+  cardwatch audit list --since 24h --outcome failed
   cardwatch --format json audit list --file audit.jsonl       the records of this host, one a line")]
     List {
         /// Which records.
@@ -62,12 +64,12 @@ pub struct AuditFilter {
     #[arg(long, value_name = "OUTCOME", value_parser = outcome)]
     pub outcome: Option<Ending>,
 
-    /// From this time on.
-    #[arg(long, value_name = "TIME")]
+    /// From this time on: a time with its offset, or how long ago, such as 90m, 24h, 7d.
+    #[arg(long, value_name = "TIME", value_parser = instant)]
     pub since: Option<Timestamp>,
 
-    /// Before this time.
-    #[arg(long, value_name = "TIME")]
+    /// Before this time, written in the same way.
+    #[arg(long, value_name = "TIME", value_parser = instant)]
     pub until: Option<Timestamp>,
 }
 
@@ -76,10 +78,13 @@ pub struct AuditFilter {
 #[command(group(clap::ArgGroup::new("target").args(["offset", "time"]).required(true)))]
 #[command(after_help = "\
 Examples:
-  cardwatch skip-to --topic transactions --partition 3 --offset 120451 --reason \"a batch that cannot be read, ticket 7\"
-  cardwatch skip-to --topic transactions --partition 0 --time 2026-04-01T00:00:00Z --reason \"replayed by upstream\"
+  cardwatch skip-to --topic transactions --partition 3 --offset 120451 \\
+    --reason \"a batch that cannot be read, ticket 7\"
+  cardwatch skip-to --topic transactions --partition 0 --time 2026-04-01T00:00:00Z \\
+    --reason \"replayed by upstream\"
 
-Stop every `cardwatch run` on the topic first. Nobody reads the records in between; the range is written down.")]
+Stop every `cardwatch run` on the topic first. Nobody reads the records in between; the range is
+written down.")]
 pub struct SkipArgs {
     /// The input topic.
     #[arg(long, value_name = "TOPIC")]

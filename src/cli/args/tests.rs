@@ -1,4 +1,5 @@
 use super::*;
+use crate::clock::{Clock, SystemClock};
 use clap::CommandFactory;
 
 fn parsed(line: &str) -> Result<Args, clap::Error> {
@@ -38,6 +39,8 @@ fn wrong_usage_leaves_with_64_and_help_with_0() {
         ("outcome alr_x fraud --transaction t", 64),
         ("outcome alr_x maybe", 64),
         ("alerts list --since yesterday", 64),
+        ("audit list --since yesterday", 64),
+        ("dead-letters list --since yesterday", 64),
         ("alerts list --state done", 64),
         ("alerts list --limit 0", 64),
         ("alerts show", 64),
@@ -128,6 +131,33 @@ fn every_command_shows_examples() {
     leaves(&Args::command(), "", &mut found);
     assert!(found.len() >= 13, "{found:?}");
     assert!(found.iter().all(|(_, has)| *has), "{found:?}");
+}
+
+#[test]
+fn no_line_behind_the_options_is_broken_by_the_width_of_the_help() {
+    fn lines(command: &clap::Command, found: &mut Vec<String>) {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        found.extend(help.lines().filter(|line| line.chars().count() > HELP_WIDTH).map(str::to_owned));
+        command.get_subcommands().for_each(|inner| lines(inner, found));
+    }
+    let mut found = Vec::new();
+    lines(&Args::command(), &mut found);
+    assert!(found.is_empty(), "longer than {HELP_WIDTH} columns:\n{}", found.join("\n"));
+}
+
+#[test]
+fn how_long_ago_is_a_time_wherever_a_list_begins() {
+    for line in
+        ["audit list --since 24h --until 90m", "dead-letters list --since 7d", "alerts list --since 1h"]
+    {
+        assert!(parsed(line).is_ok(), "{line}");
+    }
+    let Command::Audit(AuditCommand::List { filter, .. }) = parsed("audit list --since 1h").unwrap().command
+    else {
+        panic!()
+    };
+    let ago = SystemClock.now().0 - filter.since.unwrap().0;
+    assert!((3_600_000..3_660_000).contains(&ago), "{ago}");
 }
 
 #[test]

@@ -56,14 +56,14 @@ pub struct RunArgs {
 #[command(after_help = "\
 Examples:
   cardwatch check --config cardwatch.toml
-  cardwatch check --config cardwatch.toml --suggest                 a mapping to start from, read off your topic
-  cardwatch check --config cardwatch.toml --sample 1000             how your topic reads under the mapping
+  cardwatch check --config cardwatch.toml --suggest         a mapping to begin with, read off your topic
+  cardwatch check --config cardwatch.toml --sample 1000     how your topic reads under the mapping
   cardwatch check --config cardwatch.toml --sample 1000 --start 2026-04-01T00:00:00Z
   cardwatch check --config cardwatch.toml --sample 1000 --from transactions.jsonl.zst
   cardwatch --format json check --config cardwatch.toml
 
-A sample is read without joining a group, and nothing is written. No value is printed, only its shape: every
-digit as 9 and every letter as A.")]
+A sample is read without joining a group, and nothing is written. No value is printed, only its
+shape: every digit as 9 and every letter as A.")]
 pub struct CheckArgs {
     /// Read up to N records of the input and say how they read.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
@@ -108,7 +108,8 @@ Examples:
   cardwatch token new fraud-desk --role decide
   cardwatch token new grafana --role read --file /etc/cardwatch/grafana.token
 
-Roles: read sees incidents and alerts; decide also decides about alerts; import also changes incidents;
+Roles: read sees incidents and alerts; decide also decides about alerts; import is for changing
+incidents, which the command line alone does so far, and until then sees what read sees;
 admin may do all of it.")]
     New {
         /// What its owner is called in audit records: 1 to 64 of a-z, 0-9, - and _.
@@ -150,7 +151,7 @@ pub struct FingerprintArgs {
 #[command(after_help = "\
 Examples:
   cardwatch backtest --config sparkov.toml --label /fraud 2018h1.jsonl.zst       every card exposed
-  cardwatch backtest --label /fraud --list cards.csv --list-from 2018-04-01T00:00:00Z 2018h1.jsonl.zst")]
+  cardwatch backtest --list cards.csv --list-from 2018-04-01T00:00:00Z 2018h1.jsonl.zst")]
 pub struct BacktestArgs {
     /// Transactions, one JSON object a line; gzip and zstd are recognised.
     #[arg(value_name = "FILES", required = true)]

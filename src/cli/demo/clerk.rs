@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::ground::{Ground, fault};
-use crate::app::settings::cluster;
+use crate::app::settings::{book_topics, cluster};
+use crate::books::Book;
 use crate::clock::Clock;
 use crate::domain::card::CardNumber;
 use crate::domain::incident::{Details, IncidentId, References};
@@ -13,6 +14,7 @@ use crate::exposure::plan::{Action, CardName, ImportPlan, PlanEntry};
 use crate::exposure::record::{IncidentRecord, Mark};
 use crate::exposure::revision::Finish;
 use crate::kafka::probe::Probe;
+use crate::lines::books::BookReader;
 use crate::lines::import::{ImportError, ListTopic};
 use crate::lines::start::Stopped;
 use crate::report::RevisionSide;
@@ -47,6 +49,20 @@ impl Clerk {
         };
         let id = INCIDENT.parse().map_err(|error| fault("incident", &error))?;
         Ok(Clerk { list, keyring: ground.keyring.clone(), id })
+    }
+
+    /// The incident's book, as `cardwatch incident show` makes it up. `None` where the mock cluster has dropped
+    /// records of a history, so that it would not be whole.
+    pub(super) fn book(&self, ground: &Ground) -> Result<Option<Book>, Stopped> {
+        let topics = book_topics(&ground.settings);
+        let probe = &self.list.probe;
+        for partition in 0..probe.partitions(&topics.card_history)?.unwrap_or(0) {
+            if probe.watermarks(&topics.card_history, partition)?.low > 0 {
+                return Ok(None);
+            }
+        }
+        let ledger = BookReader { list: &self.list, topics }.ledger()?;
+        Ok(ledger.book(&self.id))
     }
 
     /// Imports the list of the first notice.

@@ -10,7 +10,9 @@ use crate::lines::start::Stopped;
 pub(super) fn hold(desk: &Desk<'_>, args: &HoldArgs) -> Result<(), Stopped> {
     let (id, mark) = (&args.incident, desk.mark(&args.change));
     let why = args.why.as_deref().unwrap_or_default();
-    let table = change(desk, id, &args.change, Act::Hold, |incident| match args.release {
+    // Both are one act in the audit log: what was said tells them apart.
+    let told = if args.release { "released" } else { why };
+    let table = change(desk, id, &args.change, (Act::Hold, Some(told)), |incident| match args.release {
         true => incident.release_hold(mark.clone()),
         false => incident.set_hold(mark.clone(), why),
     })?;

@@ -16,7 +16,7 @@ use crate::stop::exit;
 /// `cardwatch incident revise ID --undo N`.
 pub(super) fn undo(desk: &Desk<'_>, id: &IncidentId, number: u32, args: &ChangeArgs) -> Result<(), Stopped> {
     let mark = desk.mark(args);
-    let table = change(desk, id, args, Act::Undo, |incident| incident.undo(number, mark.clone()))?;
+    let table = change(desk, id, args, (Act::Undo, None), |incident| incident.undo(number, mark.clone()))?;
     let report =
         Change { incident: id, what: "undone", revision: Some(number), mark: &mark, dry_run: args.dry_run };
     desk.report(&report, vec![table], &format!("Revision {number} of incident {id} is undone, for good."));
@@ -26,17 +26,18 @@ pub(super) fn undo(desk: &Desk<'_>, id: &IncidentId, number: u32, args: &ChangeA
 /// `cardwatch incident close ID`.
 pub(super) fn close(desk: &Desk<'_>, id: &IncidentId, args: &ChangeArgs) -> Result<(), Stopped> {
     let mark: Mark = desk.mark(args);
-    let table = change(desk, id, args, Act::Close, |incident| incident.close(mark.clone()))?;
+    let table = change(desk, id, args, (Act::Close, None), |incident| incident.close(mark.clone()))?;
     let report = Change { incident: id, what: "closed", revision: None, mark: &mark, dry_run: args.dry_run };
     desk.report(&report, vec![table], &format!("Incident {id} is closed: none of its cards is recognised."));
     Ok(())
 }
 
+/// Changes the incident's record alone. `kind` is what the audit log calls it, and why it is done where that is told.
 pub(super) fn change(
     desk: &Desk<'_>,
     id: &IncidentId,
     args: &ChangeArgs,
-    kind: Act,
+    (kind, why): (Act, Option<&str>),
     act: impl Fn(&mut IncidentRecord) -> Result<(), RevisionError>,
 ) -> Result<Table, Stopped> {
     let changed = |known: &Known| -> Result<IncidentRecord, Stopped> {
@@ -51,7 +52,7 @@ pub(super) fn change(
     let (mut writer, known) = desk.list.take_over(id).map_err(|error| stopped(&error))?;
     let after = changed(&known)?;
     let (was, is, ..) = sides(&known, &after);
-    let deed = Deed::new(kind, format!("incident/{id}")).before(told(&was)).after(told(&is));
+    let deed = Deed::new(kind, format!("incident/{id}")).because(why).before(told(&was)).after(told(&is));
     let begun = desk.audit.claiming(args.by.as_deref()).in_transaction(deed)?;
     writer.attest(&begun);
     let put = writer.put(&after);

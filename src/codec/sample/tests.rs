@@ -76,6 +76,12 @@ fn amounts_that_look_a_factor_of_100_off_are_told() {
     assert_eq!(with(AmountUnit::Major, &priced(cents(10), "USD")), [""; 0]);
     let decimal = (0..30).map(|n| format!("\"{n}.95\""));
     assert_eq!(with(AmountUnit::Major, &priced(decimal, "EUR")), [""; 0]);
+    // A point with the currency's places behind it says what is meant, also of round amounts.
+    let round = (0..30).map(|n| format!("{n}.00"));
+    assert_eq!(with(AmountUnit::Major, &priced(round, "USD")), [""; 0]);
+    // One digit is how a program writes a whole number that it holds as a float.
+    let float = (0..30).map(|n| format!("{}.0", 1_000 + n * 37));
+    assert!(with(AmountUnit::Major, &priced(float, "USD"))[0].contains("too large"));
     let small = with(AmountUnit::Minor, &priced((1..40).map(|n| n.to_string()), "EUR"));
     assert!(small[0].contains("too small"), "{small:?}");
     let yen = with(AmountUnit::Minor, &priced((1..40).map(|n| format!("{n}00")), "JPY"));

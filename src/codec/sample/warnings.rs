@@ -30,9 +30,21 @@ impl Sample {
             self.unknown(&mut warnings);
         }
         for (field, amounts) in &self.amounts {
-            warnings.extend(amounts.doubt(*field, mapping.unit_of(*field)));
+            let is_written = self.is_written_with_places(*field);
+            warnings.extend(amounts.doubt(*field, mapping.unit_of(*field), is_written));
         }
         warnings
+    }
+
+    /// Whether every amount was written with two or more digits behind a point: then 1.00 says itself what it is
+    /// of, however many of them are round.
+    fn is_written_with_places(&self, field: Field) -> bool {
+        let places = |shape: &str| {
+            let fraction = shape.trim_matches('"').rsplit_once('.').map_or("", |(_, fraction)| fraction);
+            fraction.len() >= 2 && fraction.bytes().all(|digit| digit == b'9')
+        };
+        let row = self.fields.iter().find(|(name, _)| name == field.as_str());
+        row.is_some_and(|(_, row)| row.shapes.keys().all(|shape| places(shape)))
     }
 
     fn unknown(&self, warnings: &mut Vec<String>) {
@@ -57,10 +69,11 @@ impl Sample {
 }
 
 impl Amounts {
-    /// Whether the unit looks wrong by a factor of 100.
-    fn doubt(&self, field: Field, unit: AmountUnit) -> Option<String> {
+    /// Whether the unit looks wrong by a factor of 100; `is_written` says that decimal places are written out.
+    fn doubt(&self, field: Field, unit: AmountUnit, is_written: bool) -> Option<String> {
         let name = field.as_str();
-        if self.with_places >= AMOUNTS_MIN && unit == AmountUnit::Major && self.whole == self.with_places {
+        let is_whole = self.whole == self.with_places && !is_written;
+        if self.with_places >= AMOUNTS_MIN && unit == AmountUnit::Major && is_whole {
             return Some(format!(
                 "{name}: none of {} amounts has anything behind the decimal point: they look 100 times too large; \
                  is unit = \"minor\" meant?",

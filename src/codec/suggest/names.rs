@@ -35,7 +35,7 @@ fn usual(role: Role) -> &'static str {
         Role::Account => "accountid account customerid customeraccount userid customer",
         F(Field::Id) =>
             "transactionid txid txnid paymentid id eventid pspreference orderid retrievalreferencenumber \
-             rrn reference",
+             rrn ordernumber reference",
         F(Field::At) =>
             "transactiontime transactiondatetime transmissiondatetime localtransactiontime txntime \
              datetime timestamp occurredat createdat eventtime placedat time created at ts date",
@@ -67,7 +67,8 @@ fn usual(role: Role) -> &'static str {
              environment",
         F(Field::Initiation) => "initiation initiatedby initiator recurringtype recurringprocessingmodel",
         F(Field::Credential) =>
-            "posentrymode pointofserviceentrymode entrymode credential cardentry inputmethod",
+            "posentrymode pointofserviceentrymode entrymode credential cardentry sourceentry entrymethod \
+             inputmethod",
         F(Field::Cvv) => "cvvresult cvcresult cvv2result cvccheck cvvcheck securitycoderesult cvcresultcode",
         F(Field::Avs) => "avsresult avsresultcode avscheck addresscheck avs",
         F(Field::ThreeDs) =>

@@ -106,6 +106,19 @@ fn a_house_without_numbers_is_watched_by_token() {
     let text =
         proposal((0..30).map(|n| format!(r#"{{"payment":{{"card_token":"tok_{n:x}"}},"order_id":"o{n}"}}"#)));
     has(&text, &["field = \"/payment/card_token\"", "kind = \"token\"", "id = \"/order_id\""]);
+    let numbered = (0..30).map(|n| {
+        format!(
+            r#"{{"card_token":"tok_{n:x}","order":{{"number":"o-{n}"}},"source":{{"entry":"{}"}}}}"#,
+            ["manual", "applepay"][n % 2]
+        )
+    });
+    has(
+        &proposal(numbered),
+        &[
+            "id = \"/order/number\"",
+            "credential = { field = \"/source/entry\", values = { \"applepay\" = \"wallet_token\", \"manual\" = \"keyed\" } }",
+        ],
+    );
     let nothing = proposal((0..3).map(|n| format!(r#"{{"temperature":{n}}}"#)));
     assert!(nothing.contains("CHECK: nothing looks like a card"), "{nothing}");
 }

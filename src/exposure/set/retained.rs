@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::domain::card::Fingerprint;
 use crate::domain::incident::IncidentId;
 use crate::domain::time::Timestamp;
+use crate::exposure::record::IncidentRecord;
 use crate::exposure::retention::Retention;
 use crate::exposure::set::membership::Member;
 use crate::exposure::set::view::View;
@@ -53,7 +54,20 @@ impl Retained {
     }
 }
 
+/// A record of a card: its incident, unless the list has none, and its events there.
+pub type RecordOf<'a> = (Option<&'a IncidentRecord>, Box<[i32]>);
+
 impl View {
+    /// The records of a card, shown or not, under whichever key it may be listed by this fingerprint.
+    pub fn records_of(&self, card: &Fingerprint) -> Vec<RecordOf<'_>> {
+        let mut records = Vec::new();
+        for membership in self.memberships_of(card).filter_map(|id| self.memberships().get(id)) {
+            let of = |member: &Member| (self.incident(member.incident), member.events.clone());
+            records.extend(membership.iter().map(of));
+        }
+        records
+    }
+
     /// How many records of each incident are due to be removed: those with any, sorted by id.
     pub fn due(&self, retention: Retention, now: Timestamp) -> Vec<(IncidentId, u64)> {
         let mut due: Vec<(IncidentId, u64)> = Vec::new();

@@ -176,6 +176,21 @@ fn keys_come_from_files_and_commands_and_stay_out_of_the_directory() {
 }
 
 #[test]
+fn where_a_key_has_a_command_and_a_file_the_command_counts() {
+    let (_kept, directory) = directory();
+    let (id, file) = (id("k3"), PathBuf::from("/nowhere/k3"));
+    let sources = KeySources {
+        files: [(id.clone(), file)].into(),
+        commands: [(id.clone(), shell(&format!("echo {}", "ab".repeat(32))))].into(),
+        timeout: std::time::Duration::from_secs(20),
+    };
+    let directory = directory.with(sources);
+    assert!(matches!(directory.source(&id), KeySource::Command(_)));
+    directory.import(id.clone(), None, false, Timestamp(3)).unwrap();
+    assert!(directory.load().unwrap().get(&id).is_some());
+}
+
+#[test]
 fn a_published_key_is_refused_wherever_it_comes_from() {
     let published: String = (0..32u8).map(|byte| format!("{byte:02x}")).collect();
     let (_kept, directory) = directory();

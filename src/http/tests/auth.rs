@@ -1,7 +1,7 @@
 //! Tokens and roles, through the server as a client meets it.
 
 use super::*;
-use crate::http::auth::{Caller, Role, TokenError, needs};
+use crate::http::auth::{Caller, Role, TokenChange, TokenError, needs};
 use crate::secret::Secret;
 use axum::routing::{get, post};
 
@@ -168,11 +168,45 @@ fn tokens_are_replaced_while_it_runs_or_kept() {
     let tokens = tokens();
     let running = guarded(tokens.clone());
     let new = "next-0123456789abcdef0123456789abcdef";
-    tokens.replace(vec![token("next", Role::Read, "short")]).unwrap_err();
+    tokens.prepare(vec![token("next", Role::Read, "short")]).unwrap_err();
     assert_eq!(with_token(&running, "GET", "/v1/whoami", TOKENS[0].2), 200);
-    tokens.replace(vec![token("next", Role::Read, new)]).unwrap();
+    let prepared = tokens.prepare(vec![token("next", Role::Read, new)]).unwrap();
+    assert_eq!(with_token(&running, "GET", "/v1/whoami", new), 401);
+    tokens.put(prepared);
     assert_eq!(with_token(&running, "GET", "/v1/whoami", TOKENS[0].2), 401);
     assert_eq!(with_token(&running, "GET", "/v1/whoami", new), 200);
+}
+
+#[test]
+fn what_changes_for_whom_is_told_and_never_the_token() {
+    let tokens = tokens();
+    let [eyes, desk, feed, root] = TOKENS;
+    let new = "next-0123456789abcdef0123456789abcdef";
+    let told = |list: Vec<(Caller, Secret)>| {
+        let prepared = tokens.prepare(list).unwrap();
+        assert!(!format!("{prepared:?}").contains("0123456789abcdef"));
+        let line = |change: &TokenChange| {
+            format!("{} {:?} {:?} {}", change.name, change.before, change.after, change.words().join("+"))
+        };
+        prepared.changes().iter().map(line).collect::<Vec<String>>()
+    };
+    let same = |(name, role, secret)| token(name, role, secret);
+    assert_eq!(told([root, feed, desk, eyes].map(same).to_vec()), [""; 0]);
+    let list = vec![
+        same(desk),
+        token("feed", Role::Import, new),
+        token("root", Role::Read, root.2),
+        token("next", Role::Decide, eyes.2),
+    ];
+    let want = [
+        "eyes Some(Read) None removed",
+        "feed Some(Import) Some(Import) replaced",
+        "root Some(Admin) Some(Read) role_changed",
+        "next None Some(Decide) added",
+    ];
+    assert_eq!(told(list), want);
+    let list = [eyes, feed, root].map(same).into_iter().chain([token("desk", Role::Admin, new)]).collect();
+    assert_eq!(told(list), ["desk Some(Decide) Some(Admin) role_changed+replaced"]);
 }
 
 #[test]
@@ -196,6 +230,12 @@ fn a_token_that_could_be_guessed_or_told_apart_by_nobody_is_refused() {
     assert_eq!(refused(&[good, ""]), TokenError::Weak("t1".to_owned()));
     assert_eq!(refused(&["0123456789abcdef 0123456789abcdef"]), TokenError::Letters("t0".to_owned()));
     assert_eq!(refused(&[&good.repeat(20)]), TokenError::Letters("t0".to_owned()));
+    let longest = good.repeat(20)[..512].to_owned();
+    assert!(Tokens::new(vec![token("t0", Role::Read, &longest)]).is_ok());
+    assert_eq!(refused(&[&format!("{longest}x")]), TokenError::Letters("t0".to_owned()));
+    for letter in ["*", "\"", "\u{e9}", "\u{0}"] {
+        assert_eq!(refused(&[&format!("{good}{letter}")]), TokenError::Letters("t0".to_owned()));
+    }
     assert_eq!(refused(&[good, good]), TokenError::Same("t0".to_owned(), "t1".to_owned()));
     let shown = format!("{:?} {}", tokens(), refused(&[good, good]));
     assert!(!shown.contains("0123456789abcdef"), "{shown}");

@@ -20,8 +20,8 @@ const OPEN_MAX: Duration = Duration::from_secs(1);
 /// The one writer of an incident.
 #[derive(Debug)]
 pub struct Writer<'a> {
-    list: &'a ListTopic,
-    id: IncidentId,
+    pub(super) list: &'a ListTopic,
+    pub(super) id: IncidentId,
     producer: TransactionalProducer,
     /// The revision that this writer claimed.
     own: Option<u32>,
@@ -118,14 +118,6 @@ impl<'a> Writer<'a> {
         self.commit()
     }
 
-    /// Lets these outcomes go in the transaction of the next incident record.
-    ///
-    /// # Errors
-    /// As [`Writer::remove`].
-    pub fn drop_outcomes(&mut self, topic: &str, keys: &[Vec<u8>]) -> Result<(), ImportError> {
-        keys.iter().try_for_each(|key| self.send_to(topic, key, None))
-    }
-
     /// Removes records of cards together with the incident record that tells of it, in one transaction.
     ///
     /// # Errors
@@ -147,7 +139,12 @@ impl<'a> Writer<'a> {
         self.send_to(&topic, key.as_bytes(), value)
     }
 
-    fn send_to(&mut self, topic: &str, key: &[u8], value: Option<&[u8]>) -> Result<(), ImportError> {
+    pub(super) fn send_to(
+        &mut self,
+        topic: &str,
+        key: &[u8],
+        value: Option<&[u8]>,
+    ) -> Result<(), ImportError> {
         if self.records == 0 {
             self.opened = self.list.clock.instant();
         }

@@ -22,7 +22,7 @@ mod reasons;
 use reasons::{producer_stopped, record_error};
 
 use super::aborts::Aborts;
-use super::lookout::Standings;
+use super::standings::Standings;
 use super::start::{Start, Starts, Stopped};
 use crate::clock::Clock;
 use crate::domain::time::Timestamp;
@@ -216,6 +216,8 @@ impl<L: Line> Pump<L> {
             // Before anything is taken down: leaving a group takes its time, and everybody else is to stop now.
             self.stop.fail(stopped.code, stopped.message.clone());
         }
+        // Where it stands is final, however it ended.
+        self.owned.keys().for_each(|partition| self.standings.remove(*partition));
         ended
     }
 
@@ -389,7 +391,7 @@ impl<L: Line> Pump<L> {
         let newest = self.line.merge(now - started);
         for progress in progress {
             let newest = Some(newest).filter(|_| self.tended.is_none());
-            self.standings.set(progress.partition, progress.next, newest);
+            self.standings.committed(progress.partition, progress.next, newest);
             if let Some(owned) = self.owned.get_mut(&progress.partition) {
                 owned.base = progress.next;
             }

@@ -55,7 +55,8 @@ impl<L: Line> Pump<L> {
         for start in starts {
             self.line.hold(&start)?;
             let owned = Owned { base: start.offset, next: start.offset, flowing: false };
-            self.standings.set(start.partition, start.offset, None);
+            let committed = start.committed == Some(start.offset) && !start.anew;
+            self.standings.taken_up(start.partition, start.offset, committed);
             self.owned.insert(start.partition, owned);
         }
         Ok(())

@@ -1,4 +1,5 @@
-//! Forgets histories: those of cards that the list does not keep any more, and those that were idle for long.
+//! Forgets histories: those of cards that the list does not keep any more, and those that were idle for long. Of an
+//! idle one whose card is listed the accounts stay, for the card's incidents count it as seen.
 //!
 //! A *pass* goes over the histories of one partition. It begins by noting which there are, then waits until the
 //! list was confirmed after that moment, so that it knows of every revision that a sighting judged so far was
@@ -16,7 +17,7 @@ use super::Known;
 use crate::domain::card::Fingerprint;
 use crate::domain::time::Timestamp;
 use crate::exposure::retention::Retention;
-use crate::exposure::set::{FRONTIER_NONE, Keep, Retained};
+use crate::exposure::set::{FRONTIER_NONE, Keep, Retained, View};
 use crate::lines::mark::Tended;
 use crate::lines::refresh::Exposed;
 
@@ -79,12 +80,35 @@ pub struct Forgotten {
     pub partition: i32,
     /// Cards to forget.
     pub cards: Vec<Fingerprint>,
+    /// Cards of which nothing but their accounts is to stay.
+    pub idle: Vec<Fingerprint>,
+}
+
+/// What is to become of a history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    /// Nothing keeps it.
+    Gone,
+    /// Its card is listed, and was not seen for long.
+    Idle,
+}
+
+impl Forgotten {
+    /// How many cards it is about.
+    pub(super) fn count(&self) -> usize {
+        self.cards.len() + self.idle.len()
+    }
 }
 
 impl Tender {
     /// Tends nothing yet.
     pub fn new(exposed: Arc<Exposed>, rules: Forgetting) -> Tender {
         Tender { exposed, rules, turns: HashMap::new(), pass: None, done: None }
+    }
+
+    /// The list as this process knows it.
+    pub(super) fn list(&self) -> Arc<View> {
+        self.exposed.set.view()
     }
 
     /// A partition is taken up. `tended` is what the last pass noted, `committed` whether anything was ever
@@ -149,15 +173,15 @@ impl Tender {
             pass.list = Some(Retained::new(self.exposed.set.view(), self.rules.retention, now));
         }
         let partition = pass.partition;
-        let cards = match known.get(&partition) {
-            Some(known) => pass.look(known, &self.rules),
-            None => Vec::new(),
-        };
+        let mut forgotten = Forgotten { partition, ..Forgotten::default() };
+        if let Some(known) = known.get(&partition) {
+            pass.look(known, &self.rules, &mut forgotten);
+        }
         let is_over = pass.next == pass.cards.len();
         if is_over {
             self.end(instant);
         }
-        (is_over || !cards.is_empty()).then_some(Forgotten { partition, cards })
+        (is_over || forgotten.count() > 0).then_some(forgotten)
     }
 
     fn begin(&mut self, known: &HashMap<i32, HashMap<Fingerprint, Known>>, instant: Instant) -> Option<Pass> {
@@ -196,37 +220,54 @@ impl Tender {
 }
 
 impl Pass {
-    fn look(&mut self, known: &HashMap<Fingerprint, Known>, rules: &Forgetting) -> Vec<Fingerprint> {
-        let Some(list) = &self.list else { return Vec::new() };
-        let mut forgotten = Vec::new();
+    fn look(&mut self, known: &HashMap<Fingerprint, Known>, rules: &Forgetting, forgotten: &mut Forgotten) {
+        let Some(list) = &self.list else { return };
         let end = self.cards.len().min(self.next + LOOKS_MAX);
-        while self.next < end && forgotten.len() < FORGOTTEN_MAX {
+        while self.next < end && forgotten.count() < FORGOTTEN_MAX {
             let card = self.cards[self.next];
             self.next += 1;
             let Some(entry) = known.get(&card) else { continue };
-            if !is_due(&card, entry, list, rules, self.now) {
-                continue;
-            }
-            match self.judged.contains(&card) {
-                true => self.left = true,
-                false => forgotten.push(card),
+            let Some(due) = due(&card, entry, list, rules, self.now) else { continue };
+            match (self.judged.contains(&card), due) {
+                (true, _) => self.left = true,
+                (false, Due::Gone) => forgotten.cards.push(card),
+                (false, Due::Idle) => forgotten.idle.push(card),
             }
         }
-        forgotten
     }
 }
 
-/// Whether a history is to be forgotten.
-fn is_due(card: &Fingerprint, known: &Known, list: &Retained, rules: &Forgetting, now: Timestamp) -> bool {
+/// Whether a pass would forget a history now, or all of it but its accounts.
+pub fn is_forgotten(
+    card: &Fingerprint,
+    known: &Known,
+    list: &Retained,
+    rules: &Forgetting,
+    now: Timestamp,
+) -> bool {
+    due(card, known, list, rules, now).is_some()
+}
+
+/// What is to become of a history; `None` while it stays as it is.
+fn due(
+    card: &Fingerprint,
+    known: &Known,
+    list: &Retained,
+    rules: &Forgetting,
+    now: Timestamp,
+) -> Option<Due> {
     // A list without any incident is one that was lost, or is not there yet: it says nothing of any card.
     if list.frontier() == FRONTIER_NONE {
-        return false;
+        return None;
     }
     let names = std::iter::once(card).chain(&known.names.others);
     match names.map(|name| list.keep(name)).max().unwrap_or(Keep::No) {
-        Keep::No => true,
-        Keep::Listed => known.written.plus_millis(rules.max_idle_ms) <= now,
-        Keep::Held => false,
+        Keep::No => Some(Due::Gone),
+        Keep::Listed => {
+            let idle = known.written.plus_millis(rules.max_idle_ms) <= now;
+            (idle && !known.history.is_bare()).then_some(Due::Idle)
+        }
+        Keep::Held => None,
     }
 }
 

@@ -1,22 +1,40 @@
-//! The outcomes that name a card: which of them go with its records.
+//! The outcomes that name a card, and what keeps them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::codec::outcome::named_card;
+use crate::codec::outcome::{NamedCard, named_card};
 use crate::domain::card::Fingerprint;
 use crate::domain::incident::IncidentId;
+use crate::domain::time::Timestamp;
+use crate::exposure::record::IncidentRecord;
+use crate::exposure::set::View;
 use crate::kafka::native::Message;
-use crate::lines::import::{Holding, ListTopic};
+use crate::lines::import::ListTopic;
 use crate::lines::start::Stopped;
 
 /// The key of an outcome's record.
 pub(super) type Key = Vec<u8>;
-/// The key of a tombstone of no outcome.
-const NONE: &[u8] = b"cardwatch/none";
+
+/// What an outcome says that decides how long it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Naming {
+    card: NamedCard,
+    /// When its record was written, by the clock of whoever wrote it.
+    written: Timestamp,
+}
+
+impl Naming {
+    /// Whether it was written `grace_ms` before `now`. A time that far ahead is none, and protects nothing: it would
+    /// for ever.
+    pub(super) fn is_past(&self, grace_ms: i64, now: Timestamp) -> bool {
+        let age = now.millis().saturating_sub(self.written.millis());
+        age >= grace_ms || age < -grace_ms
+    }
+}
 
 /// The card that each outcome names, by the newest record of its key.
 #[derive(Debug, Default)]
-pub(super) struct Named(BTreeMap<Key, Fingerprint>);
+pub(super) struct Named(BTreeMap<Key, Naming>);
 
 impl Named {
     /// Reads the topic to its end; nothing where there is no such topic.
@@ -26,125 +44,115 @@ impl Named {
     pub(super) fn read(list: &ListTopic, topic: &str) -> Result<Named, Stopped> {
         let mut named = Named::default();
         list.snapshots().topic("the outcomes", topic, |message: &Message<'_>| {
-            named.apply(message.key().unwrap_or_default(), message.value());
+            named.apply(message.key().unwrap_or_default(), message.value(), message.timestamp());
             Ok(())
         })?;
         Ok(named)
     }
 
-    fn apply(&mut self, key: &[u8], value: Option<&[u8]>) {
+    fn apply(&mut self, key: &[u8], value: Option<&[u8]>, written: Timestamp) {
         match value.and_then(named_card) {
-            Some(card) => drop(self.0.insert(key.to_owned(), card)),
+            Some(card) => drop(self.0.insert(key.to_owned(), Naming { card, written })),
             // What names no card takes the place of what did.
             None => drop(self.0.remove(key)),
         }
     }
 
+    /// Whether no outcome names a card.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Every outcome that names a card.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&Key, &Naming)> {
+        self.0.iter()
+    }
+
+    /// The cards that are named.
+    pub(super) fn cards(&self) -> impl Iterator<Item = Fingerprint> {
+        self.0.values().map(|naming| naming.card.fingerprint)
+    }
+
     /// The outcomes of these cards.
     pub(super) fn of(&self, cards: &HashSet<Fingerprint>) -> Vec<Key> {
-        let of_cards = self.0.iter().filter(|(_, card)| cards.contains(card));
+        let of_cards = self.0.iter().filter(|(_, naming)| cards.contains(&naming.card.fingerprint));
         of_cards.map(|(key, _)| key.clone()).collect()
     }
 
-    /// Those of `cards` that an outcome names.
-    pub(super) fn among(&self, cards: impl Iterator<Item = Fingerprint>) -> HashSet<Fingerprint> {
-        let named: HashSet<&Fingerprint> = self.0.values().collect();
-        cards.filter(|card| named.contains(card)).collect()
-    }
-
-    /// By card, the outcomes that go when `incident` lets go of `cards`: none of a card that another one holds.
-    pub(super) fn going(
+    /// The incidents that the outcomes of these cards name, as far as the list has them.
+    pub(super) fn incidents_of<'v>(
         &self,
         cards: &HashSet<Fingerprint>,
-        incident: &IncidentId,
-        holding: &BTreeMap<IncidentId, Holding>,
-    ) -> HashMap<Fingerprint, Vec<Key>> {
-        let others = holding.iter().filter(|(id, _)| *id != incident);
-        let kept: HashSet<&Fingerprint> = others.flat_map(|(_, holding)| holding.cards.keys()).collect();
-        let mut going: HashMap<Fingerprint, Vec<Key>> = HashMap::new();
-        for (key, card) in &self.0 {
-            if cards.contains(card) && !kept.contains(card) {
-                going.entry(*card).or_default().push(key.clone());
-            }
-        }
-        going
+        view: &'v View,
+    ) -> Vec<&'v IncidentRecord> {
+        let of_cards = self.0.values().filter(|naming| cards.contains(&naming.card.fingerprint));
+        let named: HashSet<&IncidentId> = of_cards.flat_map(|naming| &naming.card.incidents).collect();
+        view.incidents().into_iter().filter(|incident| named.contains(&incident.id)).collect()
+    }
+
+    /// The outcomes whose card no incident lists any more and that were written `grace_ms` ago.
+    pub(super) fn late(&self, keeping: &Keeping<'_>, grace_ms: i64, now: Timestamp) -> Vec<Key> {
+        let is_late = |naming: &Naming| {
+            naming.is_past(grace_ms, now) && keeping.fate(naming, |_, _, _| false) == Fate::Unlisted
+        };
+        self.0.iter().filter(|(_, naming)| is_late(naming)).map(|(key, _)| key.clone()).collect()
     }
 }
 
-/// Writes a tombstone of no outcome, so that brokers close the segment before it. It changes nothing, for any reader.
-/// A topic that is missing or was never written to is left as it is.
-///
-/// # Errors
-/// When the cluster does not take it.
-pub(super) fn stir(list: &ListTopic, topic: &str) -> Result<(), Stopped> {
-    if list.probe.partitions(topic)?.is_none() || list.probe.watermarks(topic, 0)?.high == 0 {
-        return Ok(());
+/// What becomes of an outcome when some records go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// A record of its card stays, or a legal hold keeps it.
+    Stays,
+    /// All records of its card go: the last of them, and its incident.
+    Goes {
+        /// By incident and fingerprint the last.
+        incident: IncidentId,
+        /// The name that the record is under.
+        record: Fingerprint,
+    },
+    /// There is no record of its card.
+    Unlisted,
+}
+
+/// What keeps outcomes: the list, and which fingerprints are one card's.
+#[derive(Debug)]
+pub(super) struct Keeping<'v> {
+    /// All fingerprints of the cards in question, by the one that an outcome names.
+    pub(super) links: HashMap<Fingerprint, HashSet<Fingerprint>>,
+    /// The list.
+    pub(super) view: &'v View,
+}
+
+impl Keeping<'_> {
+    /// What becomes of an outcome when the records go that `lets_go` says, by incident, fingerprint and events.
+    pub(super) fn fate(
+        &self,
+        outcome: &Naming,
+        lets_go: impl Fn(&IncidentRecord, &Fingerprint, &[i32]) -> bool,
+    ) -> Fate {
+        let card = &outcome.card;
+        let mut last: Option<(&IncidentId, Fingerprint)> = None;
+        let own = HashSet::from([card.fingerprint]);
+        for name in self.links.get(&card.fingerprint).unwrap_or(&own) {
+            for (incident, events) in self.view.records_of(name) {
+                // Cards without their incident: a list that is still being read, or that somebody else wrote.
+                match incident.filter(|incident| lets_go(incident, name, &events)) {
+                    Some(incident) => last = last.max(Some((&incident.id, *name))),
+                    None => return Fate::Stays,
+                }
+            }
+        }
+        let held = self.view.incidents().into_iter().filter(|incident| incident.hold().is_some());
+        if held.into_iter().any(|incident| card.incidents.contains(&incident.id)) {
+            return Fate::Stays;
+        }
+        match last {
+            Some((incident, record)) => Fate::Goes { incident: incident.clone(), record },
+            None => Fate::Unlisted,
+        }
     }
-    list.bury("stir-outcomes", topic, &[NONE.to_vec()])
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::exposure::plan::ListedCard;
-    use crate::exposure::record::{CardRecord, IncidentRecord};
-
-    fn card(byte: u8) -> Fingerprint {
-        Fingerprint([byte; 32])
-    }
-
-    fn id(text: &str) -> IncidentId {
-        text.parse().unwrap()
-    }
-
-    fn outcome(byte: u8) -> Vec<u8> {
-        format!(r#"{{"verdict":"fraud","about":{{"fingerprint":"{}"}}}}"#, card(byte)).into_bytes()
-    }
-
-    fn named(records: &[(&str, Option<Vec<u8>>)]) -> Named {
-        let mut named = Named::default();
-        records.iter().for_each(|(key, value)| named.apply(key.as_bytes(), value.as_deref()));
-        named
-    }
-
-    fn holding(incident: &str, cards: &[u8]) -> (IncidentId, Holding) {
-        let listed = |byte: &u8| {
-            let record = CardRecord { events: vec![1], ..CardRecord::default() };
-            (card(*byte), ListedCard { key: "k1".parse().unwrap(), record })
-        };
-        let incident = id(incident);
-        let record = IncidentRecord::new(incident.clone());
-        (incident, Holding { incident: record, cards: cards.iter().map(listed).collect() })
-    }
-
-    #[test]
-    fn an_outcome_goes_with_the_last_incident_that_holds_its_card() {
-        let named = named(&[
-            ("a", Some(outcome(1))),
-            ("b", Some(outcome(1))),
-            ("c", Some(outcome(2))),
-            ("d", Some(outcome(3))),
-        ]);
-        let due = named.among([1, 2, 9].into_iter().map(card));
-        assert_eq!(due, HashSet::from([card(1), card(2)]));
-        let held = BTreeMap::from([holding("shop", &[1, 2]), holding("bank", &[2, 3])]);
-        let going = named.going(&due, &id("shop"), &held);
-        assert_eq!(going, HashMap::from([(card(1), vec![b"a".to_vec(), b"b".to_vec()])]));
-        let alone = BTreeMap::from([holding("shop", &[1, 2])]);
-        assert_eq!(named.going(&due, &id("shop"), &alone)[&card(2)], vec![b"c".to_vec()]);
-    }
-
-    #[test]
-    fn the_newest_record_of_a_key_says_which_card_it_names() {
-        let named = named(&[
-            ("a", Some(outcome(1))),
-            ("b", Some(outcome(1))),
-            ("c", Some(outcome(1))),
-            ("d", Some(b"garbage".to_vec())),
-            ("a", None),
-            ("b", Some(outcome(2))),
-        ]);
-        assert_eq!(named.of(&HashSet::from([card(1)])), vec![b"c".to_vec()]);
-        assert_eq!(named.of(&HashSet::from([card(2)])), vec![b"b".to_vec()]);
-    }
-}
+mod tests;

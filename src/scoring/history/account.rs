@@ -21,7 +21,7 @@ pub const ACCOUNTS_MAX: usize = 16;
 
 /// The hash of an incident's id: whoever keeps the books has the ids from the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct IncidentHash(#[serde(with = "postcard::fixint::le")] u64);
+pub struct IncidentHash(#[serde(with = "postcard::fixint::le")] pub(super) u64);
 
 impl IncidentHash {
     /// Of an incident.
@@ -123,6 +123,28 @@ impl Account {
         self.money
             .iter()
             .filter_map(|(code, flow)| Some((std::str::from_utf8(code).ok()?.parse().ok()?, *flow)))
+    }
+
+    /// Adds another's counts and sums, and takes the wider times.
+    pub fn merge(&mut self, other: &Account) {
+        for (own, more) in [
+            (&mut self.purchases, other.purchases),
+            (&mut self.declined, other.declined),
+            (&mut self.checks, other.checks),
+            (&mut self.returns, other.returns),
+            (&mut self.repeated, other.repeated),
+            (&mut self.outside, other.outside),
+            (&mut self.late, other.late),
+            (&mut self.alerts, other.alerts),
+        ] {
+            *own = own.saturating_add(more);
+        }
+        self.first = earliest(self.first, other.first);
+        self.last = self.last.max(other.last);
+        self.first_alerted = earliest(self.first_alerted, other.first_alerted);
+        for (currency, flow) in &other.money {
+            slot(&mut self.money, *currency).merge(flow);
+        }
     }
 
     fn enter(&mut self, entry: &Entry) {

@@ -11,12 +11,14 @@
 //! accounts ([`account`]) are the exceptions: they are about what was judged in the order of the log.
 
 pub mod account;
+pub mod departed;
 mod event;
 pub mod past;
 mod totals;
 pub mod windows;
 
 pub use account::{Account, Flow, IncidentHash};
+pub use departed::{DEPARTED_PREFIX, Departed};
 pub use event::{Event, Role, SightingRef, event_of, money_of};
 pub use past::Past;
 pub use totals::Money;
@@ -165,6 +167,17 @@ impl History {
     /// Entries that are in no account: of incidents beyond the bound, or from before there were accounts.
     pub fn unaccounted(&self) -> u64 {
         self.accounts.unaccounted
+    }
+
+    /// What stays of it while its card is listed and was not seen for long: the accounts, and nothing of any single
+    /// use.
+    pub fn bare(&self) -> History {
+        History { accounts: self.accounts.clone(), ..History::default() }
+    }
+
+    /// Whether nothing but accounts is left, and some are.
+    pub fn is_bare(&self) -> bool {
+        self.judgements == 0 && *self != History::default()
     }
 
     /// Puts a sighting that repeats none on account for each of its incidents. Goes before

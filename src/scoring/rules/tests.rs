@@ -183,7 +183,7 @@ fn an_unknown_signal_makes_a_rule_false_and_is_counted() {
 fn reasons_are_in_words_with_money_in_major_units_and_the_heaviest_first() {
     let text = r#"
         rule = [
-          { name = "light", when = "uses_1h >= 2", score = 5, text = "{uses_1h} uses, {{sic}}" },
+          { name = "light", when = "uses_1h >= 2", score = 5, text = "{uses_1h|use|uses}, {{sic}}" },
           { name = "heavy", when = "amount_large", score = 40, text = "{amount} is {amount_ratio} times, {cvv}" },
           { name = "never", when = "uses_1h > 9", score = 90, text = "no" },
         ]"#;
@@ -204,6 +204,29 @@ fn reasons_are_in_words_with_money_in_major_units_and_the_heaviest_first() {
     assert_eq!(facts, want);
     signals.currency = Some("USD".parse::<Currency>().unwrap());
     assert!(rules.reasons(&assessment, &signals)[0].text.starts_with("129.80 USD"));
+}
+
+#[test]
+fn a_text_has_words_for_one_and_for_several() {
+    let with = |text: &str| one("uses_1h >= 0").replace("\"t\"", &format!("\"{text}\""));
+    let filled = |uses: i64| {
+        let rules = RuleSet::parse(&with("{uses_1h|use|uses} in an hour"), "r").unwrap();
+        let signals = signals(&[(Signal::Uses1h, uses.into())]);
+        rules.reasons(&rules.assess(&signals), &signals)[0].text.clone()
+    };
+    assert_eq!([0, 1, 2].map(filled), ["0 uses in an hour", "1 use in an hour", "2 uses in an hour"]);
+    for (text, want) in [
+        ("{uses_1h|use}", "write `{uses_1h|one|several}`, the words for one and for several"),
+        ("{uses_1h|a|b|c}", "write `{uses_1h|one|several}`"),
+        ("{amount_ratio|time|times}", "`amount_ratio` is no whole number: write `{amount_ratio}`"),
+        ("{use|a|b}", "no signal is called `use`"),
+    ] {
+        assert!(
+            errors(&with(text)).iter().any(|error| error.contains(want)),
+            "{text}: {:?}",
+            errors(&with(text))
+        );
+    }
 }
 
 #[test]

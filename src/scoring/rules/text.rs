@@ -1,10 +1,11 @@
 //! The text of a rule: words with signals in braces.
 
-use crate::scoring::signals::{Signal, SignalSet, Signals};
+use crate::scoring::signals::{Signal, SignalSet, SignalType, Signals};
 
 use super::nearest;
 
-/// A checked text. `{signal}` stands for a signal's value, `{{` and `}}` for the braces themselves.
+/// A checked text. `{signal}` stands for a signal's value, `{signal|one|several}` for a whole number followed by the
+/// words for one or for several, `{{` and `}}` for the braces themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Template(Vec<Piece>);
 
@@ -12,6 +13,37 @@ pub(super) struct Template(Vec<Piece>);
 enum Piece {
     Words(String),
     Signal(Signal),
+    Counted { signal: Signal, one: String, several: String },
+}
+
+impl Piece {
+    /// Reads what stands between braces, or says what is wrong in it.
+    fn parse(text: &str) -> Result<Piece, String> {
+        let mut parts = text.split('|');
+        let name = parts.next().unwrap_or_default();
+        let words: Vec<&str> = parts.collect();
+        let Some(signal) = Signal::from_name(name) else {
+            let names = Signal::ALL.iter().map(|signal| signal.name());
+            return Err(format!("no signal is called `{name}`{}", nearest(name, names)));
+        };
+        match words[..] {
+            [] => Ok(Piece::Signal(signal)),
+            [one, several] if signal.kind() == SignalType::Int => {
+                Ok(Piece::Counted { signal, one: one.to_owned(), several: several.to_owned() })
+            }
+            [_, _] => Err(format!("`{name}` is no whole number: write `{{{name}}}`")),
+            _ => Err(format!(
+                "`{{{text}}}`: write `{{{name}|one|several}}`, the words for one and for several"
+            )),
+        }
+    }
+
+    fn signal(&self) -> Option<Signal> {
+        match self {
+            Piece::Words(_) => None,
+            Piece::Signal(signal) | Piece::Counted { signal, .. } => Some(*signal),
+        }
+    }
 }
 
 impl Template {
@@ -32,15 +64,12 @@ impl Template {
                 wrongs.push(format!("a lone `{brace}`: write `{brace}{brace}` for the brace itself"));
                 break;
             };
-            match Signal::from_name(name) {
-                Some(signal) => {
+            match Piece::parse(name) {
+                Ok(piece) => {
                     pieces.push(Piece::Words(std::mem::take(&mut words)));
-                    pieces.push(Piece::Signal(signal));
+                    pieces.push(piece);
                 }
-                None => {
-                    let names = Signal::ALL.iter().map(|signal| signal.name());
-                    wrongs.push(format!("no signal is called `{name}`{}", nearest(name, names)));
-                }
+                Err(wrong) => wrongs.push(wrong),
             }
             rest = after;
         }
@@ -53,11 +82,7 @@ impl Template {
     /// The signals that the text names.
     pub(super) fn reads(&self) -> SignalSet {
         let mut reads = SignalSet::default();
-        for piece in &self.0 {
-            if let Piece::Signal(signal) = piece {
-                reads.insert(*signal);
-            }
-        }
+        self.0.iter().filter_map(Piece::signal).for_each(|signal| reads.insert(signal));
         reads
     }
 
@@ -68,6 +93,11 @@ impl Template {
             match piece {
                 Piece::Words(words) => text.push_str(words),
                 Piece::Signal(signal) => text.push_str(&signals.render(*signal)),
+                Piece::Counted { signal, one, several } => {
+                    let number = signals.render(*signal);
+                    let words = if number == "1" { one } else { several };
+                    text.extend([number.as_str(), " ", words]);
+                }
             }
         }
         text

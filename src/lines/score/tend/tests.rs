@@ -92,6 +92,9 @@ fn what_nothing_keeps_is_forgotten_and_what_was_idle_for_long() {
         // Listed under another key: by its other name.
         (5, known(999, &[1])),
         (6, known(599, &[1])),
+        // Idle for 400 days to the day, and for one less.
+        (7, known(600, &[1])),
+        (8, known(601, &[1])),
     ]);
     list(&mut bench.writer);
     assert_eq!(bench.turn(0), None, "a pass begins");
@@ -99,7 +102,8 @@ fn what_nothing_keeps_is_forgotten_and_what_was_idle_for_long() {
     bench.exposed.confirm(bench.start + Duration::from_secs(2));
     let forgotten = bench.turn(3).unwrap();
     // 2 was withdrawn 200 days ago, 4 is on no list, 6 was not seen for 401 days; 3 is held, idle as it is.
-    assert_eq!(forgotten, Forgotten { partition: 0, cards: vec![card(2), card(4), card(6)] });
+    assert_eq!(forgotten.cards, [card(2), card(4)]);
+    assert_eq!(forgotten.idle, [card(6), card(7)]);
     assert_eq!(bench.tender.note(0), Some(Tended { frontier: 4, at: NOW }));
     assert_eq!(bench.tender.merge(), Some((0, Tended { frontier: 4, at: NOW })));
     assert_eq!(bench.turn(4), None);
@@ -109,12 +113,34 @@ fn what_nothing_keeps_is_forgotten_and_what_was_idle_for_long() {
 }
 
 #[test]
+fn what_is_left_of_an_idle_history_stays_until_its_card_goes() {
+    let mut history = crate::scoring::history::History::default();
+    let sighting = crate::scoring::fixtures::sighting(1, 0, 500);
+    history.count_judgement(&sighting);
+    history.enter(&sighting, crate::scoring::history::event_of(&sighting), false, false);
+    let with =
+        |history: &crate::scoring::history::History| Known { history: history.clone(), ..known(500, &[]) };
+    let mut bench = Bench::new(&[(1, with(&history)), (2, with(&history.bare()))]);
+    let both = |bench: &mut Bench, at: u64| {
+        bench.turn(at);
+        bench.exposed.confirm(bench.start + Duration::from_secs(at + 1));
+        let forgotten = bench.turn(at + 2).unwrap();
+        bench.tender.merge();
+        (forgotten.cards, forgotten.idle)
+    };
+    list(&mut bench.writer);
+    assert_eq!(both(&mut bench, 0), (vec![card(2)], vec![card(1)]));
+    bench.cards.get_mut(&0).unwrap().insert(card(1), with(&history.bare()));
+    assert_eq!(both(&mut bench, 9_000), (vec![card(2)], vec![]), "once is enough");
+}
+
+#[test]
 fn a_list_that_lags_behind_or_is_empty_forgets_nothing() {
     let mut bench = Bench::new(&[(1, known(999, &[])), (4, known(999, &[]))]);
     // An empty list, confirmed: it may be lost, or not there yet.
     bench.turn(0);
     bench.exposed.confirm(bench.start + Duration::from_secs(1));
-    assert_eq!(bench.turn(2), Some(Forgotten { partition: 0, cards: vec![] }));
+    assert_eq!(bench.turn(2), Some(Forgotten::default()));
     // A list that was confirmed before the pass began may not know of a card that was judged since.
     list(&mut bench.writer);
     assert_eq!(bench.turn(4), None);
@@ -123,7 +149,7 @@ fn a_list_that_lags_behind_or_is_empty_forgets_nothing() {
     bench.tender.judged(0, card(4));
     bench.exposed.confirm(bench.start + Duration::from_secs(6));
     bench.tender.merge();
-    assert_eq!(bench.turn(7), Some(Forgotten { partition: 0, cards: vec![] }));
+    assert_eq!(bench.turn(7), Some(Forgotten::default()));
     assert_eq!(bench.tender.note(0), None);
     // The next pass finds it.
     bench.turn(9);
@@ -146,4 +172,23 @@ fn an_aborted_transaction_is_proposed_again() {
     // A partition that is given up takes its pass along.
     bench.tender.release(0);
     assert_eq!((bench.tender.note(0), bench.turn(9_999)), (None, None));
+}
+
+#[test]
+fn a_long_pass_goes_by_parts_and_notes_only_at_its_end() {
+    let mut bench = Bench::new(&[]);
+    let many = (0..FORGOTTEN_MAX + 1).map(|n| {
+        let mut print = [9; 32];
+        print[..8].copy_from_slice(&n.to_be_bytes());
+        (Fingerprint(print), known(999, &[]))
+    });
+    bench.cards.insert(0, many.collect());
+    list(&mut bench.writer);
+    bench.turn(0);
+    bench.exposed.confirm(bench.start + Duration::from_secs(1));
+    let first = bench.turn(2).unwrap().cards;
+    assert_eq!((first.len(), bench.tender.note(0)), (FORGOTTEN_MAX, None));
+    let last = bench.turn(3).unwrap().cards;
+    assert!(last.len() == 1 && !first.contains(&last[0]));
+    assert_eq!(bench.tender.note(0), Some(Tended { frontier: 4, at: NOW }));
 }

@@ -1,0 +1,3 @@
+//! Tells endpoints of alerts, at least once.
+
+pub mod endpoint;

@@ -1,0 +1,212 @@
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::broken::{Scene, drain};
+use crate::support::program::{Ended, Program};
+use crate::support::{Outgoing, Revision, wait};
+use crate::{PATIENCE, beside_others};
+
+/// Removes what is due at once.
+const AT_ONCE: &str =
+    "[retention]\nwithdrawn = \"0s\"\nended = \"0s\"\noutcome_grace = \"0s\"\nsweep_every = \"1s\"\n";
+
+/// A list, and sweeps over it that may be broken.
+struct Erasure {
+    scene: Scene,
+    broken: String,
+}
+
+impl Erasure {
+    fn new(area: &str, broken: Option<&str>) -> Option<Erasure> {
+        let scene = Scene::new(area, None)?;
+        let broken = broken.map(|name| format!("break:{name}")).unwrap_or_default();
+        Some(Erasure { scene, broken })
+    }
+
+    fn start(&self, arguments: &[&str], faults: &str) -> Program {
+        let config = self.scene.deployment.config("sweep") + AT_ONCE;
+        let faults = format!("{};{faults}", self.broken);
+        Program::with(arguments).config(&config).env("USER", "anna").env("CARDWATCH_FAULTS", &faults).start()
+    }
+
+    #[track_caller]
+    fn command(&self, arguments: &[&str]) -> Program {
+        let mut program = self.start(arguments, "");
+        assert_eq!(program.await_end(PATIENCE), Ended::Code(0), "{}", program.transcript());
+        program
+    }
+
+    /// An outcome about a card of this fingerprint.
+    fn decide(&self, key: &str, fingerprint: &str) {
+        self.decide_all([(key, fingerprint)]);
+    }
+
+    fn decide_all<'a>(&self, decisions: impl IntoIterator<Item = (&'a str, &'a str)>) {
+        let topic = self.scene.deployment.kafka.name("outcomes");
+        let record = |(key, fingerprint): (&str, &str)| {
+            let about = json!({"fingerprint": fingerprint, "incidents": ["shop"]});
+            let body = json!({"verdict": "fraud", "about": about}).to_string();
+            Outgoing::to(&topic).key(key).value(body)
+        };
+        let records: Vec<Outgoing> = decisions.into_iter().map(record).collect();
+        self.scene.deployment.kafka.produce(&records);
+    }
+
+    /// Keys of a topic whose newest record is no tombstone, with that record, as somebody sees them who does not
+    /// wait.
+    fn kept(&self, topic: &str) -> std::collections::BTreeMap<String, Value> {
+        let mut kept = std::collections::BTreeMap::new();
+        let records = self.scene.deployment.kafka.read_stable(&self.scene.deployment.kafka.name(topic));
+        for record in records {
+            match &record.value {
+                Some(value) => {
+                    let value = serde_json::from_slice(value).unwrap_or(Value::Null);
+                    kept.insert(record.key_text().to_owned(), value);
+                }
+                None => drop(kept.remove(record.key_text())),
+            }
+        }
+        kept
+    }
+
+    /// The fingerprints of the records that the list has.
+    fn listed(&self) -> BTreeSet<String> {
+        let card = |key: String| Some(key.strip_prefix("card/")?.split('/').nth(1)?.to_owned());
+        self.kept("exposures").into_keys().filter_map(card).collect()
+    }
+
+    /// How many records the incident says were removed.
+    fn removed(&self) -> u64 {
+        let incident = self.kept("exposures").remove("incident/shop").expect("the incident");
+        let removals = incident["removals"].as_array().cloned().unwrap_or_default();
+        removals.iter().map(|removal| removal["cards"].as_u64().expect("a count")).sum()
+    }
+}
+
+/// More cards than one transaction removes; each fifth has an outcome, and one card is on no list.
+#[test]
+fn a_sweep_killed_anywhere_is_completed_by_the_next() {
+    const CARDS: usize = 5_003;
+    let _turn = beside_others();
+    for point in ["after-close", "in-part", "after-part", "after-part@2", "before-late"] {
+        let Some(mut erasure) = Erasure::new("sweep-killed", None) else { return };
+        erasure.scene.import(Revision::adding(0..CARDS));
+        let cards: Vec<String> = erasure.listed().into_iter().collect();
+        assert_eq!(cards.len(), CARDS);
+        let outcomes = cards.iter().step_by(5);
+        erasure.decide_all(outcomes.clone().map(|card| (card.as_str(), card.as_str())));
+        erasure.decide("late", &"ab".repeat(32));
+        if point != "after-close" {
+            erasure.command(&["incident", "close", "shop"]);
+        } else {
+            erasure.command(&["incident", "revise", "shop", "--watch-until", "2021-01-31"]);
+        }
+        let mut killed = erasure.start(&["sweep"], &format!("stop:sweep/{point}"));
+        assert_eq!(killed.await_end(PATIENCE), Ended::Signal(9), "{point}\n{}", killed.transcript());
+        // What is seen of a transaction is all of it or nothing.
+        let (listed, kept) = (erasure.listed(), erasure.kept("outcomes"));
+        assert_eq!(listed.len() as u64 + erasure.removed(), CARDS as u64, "{point}");
+        let left = match point {
+            "after-part" => 3,
+            "after-part@2" | "before-late" => 0,
+            _ => CARDS,
+        };
+        assert_eq!(listed.len(), left, "{point}");
+        for card in outcomes.clone() {
+            assert_eq!(kept.contains_key(card), listed.contains(card), "{point}");
+        }
+        assert!(kept.contains_key("late"), "{point}");
+
+        erasure.command(&["sweep"]);
+        assert_eq!((erasure.listed().len(), erasure.removed()), (0, CARDS as u64), "{point}");
+        assert!(erasure.kept("outcomes").is_empty(), "{point}");
+    }
+}
+
+/// Withdrawn cards have histories, and nobody is there to forget them while a sweep runs. Whether a record was
+/// gone before its history.
+fn swept_before_histories_are_forgotten(broken: Option<&str>) -> Option<bool> {
+    let mut erasure = Erasure::new("sweep-early", broken)?;
+    erasure.scene.import(Revision::adding(0..4));
+    erasure.scene.send((0..4).cycle().take(8));
+    let mut service = erasure.scene.start("one", "sight,score", "");
+    erasure.scene.await_score(&mut service);
+    drain(service);
+    erasure.scene.import(Revision { added: Vec::new(), withdrawn: (0..2).collect() });
+    let listed = erasure.listed();
+    let sweep = erasure.start(&["sweep"], "");
+    // A broken sweep waits for nobody, so nobody comes to forget the histories first.
+    let started = broken.is_none().then(|| erasure.start(&["run", "--lines", "score"], ""));
+    let early = wait::until("records go", PATIENCE, || {
+        let gone: Vec<String> = listed.difference(&erasure.listed()).cloned().collect();
+        let histories = erasure.kept("card-history");
+        let early = gone.iter().any(|card| histories.contains_key(card));
+        (early || gone.len() == 2).then_some(early)
+    });
+    drop((sweep, started));
+    Some(early)
+}
+
+#[test]
+fn a_record_that_goes_before_its_history_is_caught() {
+    let _turn = beside_others();
+    let Some(early) = swept_before_histories_are_forgotten(None) else { return };
+    assert!(!early, "a record was gone before its history");
+    assert!(swept_before_histories_are_forgotten(Some("record-before-history")).unwrap());
+}
+
+/// An incident is held, then closed, then swept: how many records and outcomes are left of two and three.
+fn swept_under_a_hold(broken: Option<&str>) -> Option<(usize, usize)> {
+    let mut erasure = Erasure::new("sweep-held", broken)?;
+    erasure.scene.import(Revision::adding(0..2));
+    for card in erasure.listed() {
+        erasure.decide(&card, &card);
+    }
+    // Its card has no record any more, but it is the incident's.
+    erasure.decide("late", &"ab".repeat(32));
+    erasure.command(&["incident", "hold", "shop", "--why", "case 7"]);
+    erasure.command(&["incident", "close", "shop"]);
+    erasure.command(&["sweep"]);
+    Some((erasure.listed().len(), erasure.kept("outcomes").len()))
+}
+
+#[test]
+fn an_ignored_hold_is_caught() {
+    let _turn = beside_others();
+    let Some(left) = swept_under_a_hold(None) else { return };
+    assert_eq!(left, (2, 3));
+    assert_eq!(swept_under_a_hold(Some("hold-ignored")).unwrap(), (0, 0));
+}
+
+/// Two outcomes whose card no incident lists: one unknown to everybody, and one whose card is listed under the key
+/// that replaced the one it names, as what lies beside a history tells. Which are left.
+fn swept_after_decisions(broken: Option<&str>) -> Option<Vec<String>> {
+    let mut erasure = Erasure::new("sweep-late", broken)?;
+    erasure.scene.import(Revision::adding(0..2));
+    let listed = erasure.listed().into_iter().next().expect("a card");
+    let former = "cd".repeat(32);
+    let names = json!({"others": [former]}).to_string();
+    let history = erasure.scene.deployment.names.history.clone();
+    let record = Outgoing::to(&history).partition(0).key(format!("names/{listed}")).value(names);
+    erasure.scene.deployment.kafka.produce(&[record]);
+    erasure.decide("late", &"ab".repeat(32));
+    erasure.decide("former", &former);
+    erasure.command(&["sweep"]);
+    Some(erasure.kept("outcomes").into_keys().collect())
+}
+
+#[test]
+fn a_late_outcome_that_is_kept_is_caught() {
+    let _turn = beside_others();
+    let Some(left) = swept_after_decisions(None) else { return };
+    assert_eq!(left, ["former"]);
+    assert_eq!(swept_after_decisions(Some("late-outcome-kept")).unwrap(), ["former", "late"]);
+}
+
+#[test]
+fn names_that_are_not_looked_at_are_caught() {
+    let _turn = beside_others();
+    let Some(left) = swept_after_decisions(Some("other-names-ignored")) else { return };
+    assert_eq!(left, [""; 0]);
+}
