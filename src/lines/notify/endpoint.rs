@@ -25,7 +25,7 @@ pub enum Since {
 }
 
 /// One endpoint.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Endpoint {
     /// Its name.
     pub name: EndpointName,
