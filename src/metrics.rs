@@ -14,10 +14,12 @@ use crate::domain::time::Timestamp;
 mod desk;
 mod http;
 mod incidents;
+mod webhooks;
 
 pub use desk::{BooksMetrics, DeskMetrics};
 pub use http::HttpMetrics;
 pub use incidents::{INCIDENTS_SHOWN, IncidentMetrics, IncidentNumbers};
+pub use webhooks::{EndpointMetrics, WebhookMetrics};
 
 /// Upper bounds of commit times, in seconds: a commit on one machine takes 3 ms, one that takes longer than
 /// the request time-out of 9 s makes its producer suspect.

@@ -72,6 +72,8 @@ reasons! {
     KeyUnknown = "key_unknown", "the fingerprint was made under a key that is not active";
     /// A record on cardwatch's own topic of sightings that cardwatch did not write. Said by `score`.
     NotASighting = "not_a_sighting", "the record is not a sighting";
+    /// A record on cardwatch's own topic of alerts that cardwatch did not write. Said by `notify`.
+    NotAnAlert = "not_an_alert", "the record is not an alert";
     /// A record on the topic of outcomes that is none, or whose note is too long or holds a card number. Said by
     /// `books`.
     NotAnOutcome = "not_an_outcome", "the record is not an outcome, or its note is too long or holds a card number";

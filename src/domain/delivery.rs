@@ -112,6 +112,8 @@ pub struct Answer {
 /// Why an attempt failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Failure {
+    /// No body could be made: a template of the user's own failed on this alert.
+    Body,
     /// The host has no address.
     Resolve,
     /// It has an address that requests must not go to; the connection was not made.
@@ -130,7 +132,8 @@ pub enum Failure {
 
 impl Failure {
     /// Every class, for labels.
-    pub const CLASSES: [&'static str; 9] = [
+    pub const CLASSES: [&'static str; 10] = [
+        "body",
         "resolve",
         "forbidden",
         "connect",
@@ -145,6 +148,7 @@ impl Failure {
     /// The class of this failure, one of [`Failure::CLASSES`].
     pub fn class(self) -> &'static str {
         match self {
+            Failure::Body => "body",
             Failure::Resolve => "resolve",
             Failure::Forbidden => "forbidden",
             Failure::Connect => "connect",
@@ -161,6 +165,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Failure::Body => f.write_str("no body could be made"),
             Failure::Resolve => f.write_str("the host has no address"),
             Failure::Forbidden => f.write_str("the host has an address that requests must not go to"),
             Failure::Connect => f.write_str("nobody took the connection"),
@@ -190,6 +195,7 @@ mod tests {
     #[test]
     fn every_failure_has_a_class_that_is_a_label() {
         let all = [
+            Failure::Body,
             Failure::Resolve,
             Failure::Forbidden,
             Failure::Connect,

@@ -269,14 +269,16 @@ impl Line for Score {
         Mark { frontier: None, tended, ..taken_up }.to_string()
     }
 
-    fn tend(&mut self) -> Option<i32> {
+    fn tend(&mut self) -> Vec<i32> {
         let clock = (self.clock.instant(), self.clock.now());
-        let forgotten = self.tender.turn(self.state.cards.committed(), clock)?;
+        let Some(forgotten) = self.tender.turn(self.state.cards.committed(), clock) else {
+            return Vec::new();
+        };
         if forgotten.count() > 0 {
             let zones = Zones::new(self.tender.list().incidents());
             self.state.cards.forget(&forgotten, &zones);
         }
-        Some(forgotten.partition)
+        vec![forgotten.partition]
     }
 
     fn close_batch(

@@ -117,7 +117,7 @@ pub fn instance_key(name: &str) -> String {
 
 /// Everything that is known from the topic.
 #[derive(Debug, Clone, Default)]
-pub struct Control {
+pub struct Board {
     /// The state of each endpoint that has one.
     pub endpoints: BTreeMap<EndpointName, EndpointState>,
     /// Commands by offset.
@@ -126,7 +126,7 @@ pub struct Control {
     pub instances: BTreeMap<String, Instance>,
 }
 
-impl Control {
+impl Board {
     /// Takes a record in. What is not about webhooks is passed over.
     ///
     /// # Errors
@@ -184,22 +184,22 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn put(control: &mut Control, offset: i64, key: &str, value: &impl Serialize) {
-        control.apply(offset, key, Some(&serde_json::to_vec(value).unwrap())).unwrap();
+    fn put(board: &mut Board, offset: i64, key: &str, value: &impl Serialize) {
+        board.apply(offset, key, Some(&serde_json::to_vec(value).unwrap())).unwrap();
     }
 
     #[test]
     fn the_newest_record_of_a_key_holds_until_its_tombstone() {
-        let mut control = Control::default();
+        let mut board = Board::default();
         let disabled = Disabled { at: Timestamp(1), why: Why::Gone, by: None };
         let state = EndpointState { disabled: Some(disabled), ..EndpointState::default() };
-        put(&mut control, 0, &endpoint_key(&name("a")), &state);
-        assert!(control.is_disabled(&name("a")));
-        assert!(!control.is_disabled(&name("b")));
-        put(&mut control, 1, &endpoint_key(&name("a")), &EndpointState::default());
-        assert!(!control.is_disabled(&name("a")));
-        control.apply(2, &endpoint_key(&name("a")), None).unwrap();
-        assert!(control.endpoints.is_empty());
+        put(&mut board, 0, &endpoint_key(&name("a")), &state);
+        assert!(board.is_disabled(&name("a")));
+        assert!(!board.is_disabled(&name("b")));
+        put(&mut board, 1, &endpoint_key(&name("a")), &EndpointState::default());
+        assert!(!board.is_disabled(&name("a")));
+        board.apply(2, &endpoint_key(&name("a")), None).unwrap();
+        assert!(board.endpoints.is_empty());
     }
 
     #[test]
@@ -210,26 +210,26 @@ mod tests {
             by: "ops".to_owned(),
             at: Timestamp(5),
         };
-        let mut control = Control::default();
-        put(&mut control, 4, &command_key("x"), &command);
-        put(&mut control, 7, &command_key("y"), &command);
-        assert_eq!(control.commands.keys().copied().collect::<Vec<_>>(), [4, 7]);
-        control.apply(8, &command_key("x"), None).unwrap();
-        assert_eq!(control.commands.keys().copied().collect::<Vec<_>>(), [7]);
-        assert!(control.apply(9, &command_key("z"), Some(b"{}")).is_err());
-        control.apply(10, "begun/group/topic", Some(b"not even JSON")).unwrap();
+        let mut board = Board::default();
+        put(&mut board, 4, &command_key("x"), &command);
+        put(&mut board, 7, &command_key("y"), &command);
+        assert_eq!(board.commands.keys().copied().collect::<Vec<_>>(), [4, 7]);
+        board.apply(8, &command_key("x"), None).unwrap();
+        assert_eq!(board.commands.keys().copied().collect::<Vec<_>>(), [7]);
+        assert!(board.apply(9, &command_key("z"), Some(b"{}")).is_err());
+        board.apply(10, "begun/group/topic", Some(b"not even JSON")).unwrap();
     }
 
     #[test]
     fn processes_that_tell_different_endpoints_contradict_each_other_while_they_live() {
-        let mut control = Control::default();
+        let mut board = Board::default();
         let instance = Instance { endpoints: vec![name("b"), name("a")], alive: Timestamp(1_000) };
-        put(&mut control, 0, &instance_key("one"), &instance);
+        put(&mut board, 0, &instance_key("one"), &instance);
         let own = [name("a"), name("b")];
-        assert_eq!(control.contradicts("two", &own, Timestamp(1_001), 30_000), None);
+        assert_eq!(board.contradicts("two", &own, Timestamp(1_001), 30_000), None);
         let fewer = [name("a")];
-        assert!(control.contradicts("two", &fewer, Timestamp(30_999), 30_000).is_some());
-        assert_eq!(control.contradicts("two", &fewer, Timestamp(31_000), 30_000), None);
-        assert_eq!(control.contradicts("one", &fewer, Timestamp(1_001), 30_000), None);
+        assert!(board.contradicts("two", &fewer, Timestamp(30_999), 30_000).is_some());
+        assert_eq!(board.contradicts("two", &fewer, Timestamp(31_000), 30_000), None);
+        assert_eq!(board.contradicts("one", &fewer, Timestamp(1_001), 30_000), None);
     }
 }

@@ -102,8 +102,8 @@ impl<L: Line> Pump<L> {
         reason: &str,
         started: Instant,
     ) -> Result<(), Stopped> {
-        if self.tended.is_some() {
-            // The offset is the same either way: only what stands on the topics can tell.
+        if !self.tended.is_empty() {
+            // The offsets are the same either way: only what stands on the topics can tell.
             tracing::warn!(line = L::NAME, reason, "the outcome of a transaction is unknown, restoring");
             self.line.discard();
             self.reset(self.clock.instant());

@@ -96,10 +96,10 @@ pub trait Line {
     /// What is written beside the offset of `partition`.
     fn metadata(&self, partition: i32) -> String;
 
-    /// Nothing is open: a moment to propose a change of memory that no record made. The partition that it
-    /// belongs to is committed where it stands, in a transaction of its own.
-    fn tend(&mut self) -> Option<i32> {
-        None
+    /// Nothing is open: a moment to propose a change of memory that no record made. The partitions that it
+    /// belongs to are committed where they stand, in a transaction of its own.
+    fn tend(&mut self) -> Vec<i32> {
+        Vec::new()
     }
 
     /// Last additions to a transaction that is about to commit `progress`. Returns whether records
@@ -172,8 +172,8 @@ pub struct Pump<L: Line> {
     first_output: Option<Instant>,
     last_commit: Instant,
     records: u64,
-    /// The partition whose memory the open transaction changes without a record.
-    tended: Option<i32>,
+    /// The partitions whose memory the open transaction changes without a record.
+    tended: Vec<i32>,
 }
 
 impl<L: Line> std::fmt::Debug for Pump<L> {
@@ -202,7 +202,7 @@ impl<L: Line> Pump<L> {
             aborts: Aborts::default(),
             first_output: None,
             records: 0,
-            tended: None,
+            tended: Vec::new(),
         }
     }
 
@@ -254,11 +254,11 @@ impl<L: Line> Pump<L> {
             return Ok(());
         }
         self.tended = self.line.tend();
-        if self.tended.is_none() {
+        if self.tended.is_empty() {
             return Ok(());
         }
         let committed = self.commit_now();
-        self.tended = None;
+        self.tended.clear();
         committed
     }
 
@@ -351,7 +351,7 @@ impl<L: Line> Pump<L> {
         let moved = self
             .owned
             .iter()
-            .filter(|(partition, owned)| owned.next > owned.base || self.tended == Some(**partition));
+            .filter(|(partition, owned)| owned.next > owned.base || self.tended.contains(partition));
         moved
             .map(|(&partition, owned)| Progress {
                 partition,
@@ -390,7 +390,7 @@ impl<L: Line> Pump<L> {
         let now = self.clock.instant();
         let newest = self.line.merge(now - started);
         for progress in progress {
-            let newest = Some(newest).filter(|_| self.tended.is_none());
+            let newest = Some(newest).filter(|_| self.tended.is_empty());
             self.standings.committed(progress.partition, progress.next, newest);
             if let Some(owned) = self.owned.get_mut(&progress.partition) {
                 owned.base = progress.next;

@@ -1,0 +1,200 @@
+//! Follows what all processes share about webhooks, and writes to it.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::clock::Clock;
+use crate::domain::delivery::EndpointName;
+use crate::domain::time::Timestamp;
+use crate::health::Condition;
+use crate::kafka::reader::{Read, Reader};
+use crate::lines::control::Control;
+use crate::lines::start::Stopped;
+use crate::notice::control::{Board, EndpointState, Instance, endpoint_key, instance_key};
+use crate::stop::{Stop, exit};
+
+/// How often a process says that it is there.
+const ALIVE_EVERY: Duration = Duration::from_secs(10);
+/// For how long it is taken to be there after that, in milliseconds.
+const ALIVE_FOR_MS: i64 = 35_000;
+/// How long a record may take to be written.
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// What is known, and how far the topic is read.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    /// What stands on it.
+    pub board: Board,
+    /// The next offset.
+    pub reached: i64,
+    /// Whether it was read to its end once.
+    pub loaded: bool,
+}
+
+/// What workers see of the board, and how they write on it.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    seen: Arc<Mutex<Seen>>,
+    writes: Sender<(EndpointName, EndpointState)>,
+}
+
+impl Shared {
+    /// What is known at this moment.
+    pub fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes the state of an endpoint soon, and takes it for known at once.
+    pub fn set(&self, endpoint: &EndpointName, state: EndpointState) {
+        self.seen().board.endpoints.insert(endpoint.clone(), state.clone());
+        // The thread lives as long as the process tells anybody anything.
+        let _ = self.writes.send((endpoint.clone(), state));
+    }
+}
+
+/// Follows the topic.
+#[derive(Debug)]
+pub struct Follower {
+    control: Control,
+    instance: String,
+    endpoints: Vec<EndpointName>,
+    shared: Shared,
+    writes: Receiver<(EndpointName, EndpointState)>,
+    ready: Condition,
+    clock: Arc<dyn Clock>,
+    stop: Stop,
+}
+
+impl Follower {
+    /// Follows `control` for the process `instance`, which tells these endpoints.
+    pub fn new(
+        control: Control,
+        instance: String,
+        endpoints: Vec<EndpointName>,
+        ready: Condition,
+        clock: Arc<dyn Clock>,
+        stop: Stop,
+    ) -> Follower {
+        let (sender, writes) = channel();
+        let shared = Shared { seen: Arc::default(), writes: sender };
+        Follower { control, instance, endpoints, shared, writes, ready, clock, stop }
+    }
+
+    /// What workers look at.
+    pub fn shared(&self) -> Shared {
+        self.shared.clone()
+    }
+
+    /// Reads and writes until somebody asks to stop.
+    ///
+    /// # Errors
+    /// When the topic cannot be read, or another process tells other endpoints.
+    pub fn run(&self) -> Result<(), Stopped> {
+        let low = self.control.probe.watermarks(&self.control.topic, 0)?.low;
+        let (cluster, group, topic) = (&self.control.cluster, &self.control.group, &self.control.topic);
+        let mut reader =
+            Reader::new(cluster, group, topic, &[(0, low)]).map_err(|error| self.unreadable(&error))?;
+        self.shared.seen().reached = low;
+        let mut alive: Option<Instant> = None;
+        while !self.stop.is_asked() {
+            self.read(&mut reader)?;
+            if !self.shared.seen().loaded {
+                self.load()?;
+            }
+            if self.shared.seen().loaded && alive.is_none_or(|at| self.clock.instant() - at >= ALIVE_EVERY) {
+                alive = Some(self.clock.instant());
+                self.contradict()?;
+                self.say_alive(self.clock.now());
+            }
+            self.write()?;
+        }
+        // Whoever starts next need not wait until this one is taken to be gone.
+        self.say_alive(Timestamp::default());
+        Ok(())
+    }
+
+    fn read(&self, reader: &mut Reader) -> Result<(), Stopped> {
+        for read in reader.read(Duration::from_millis(50)) {
+            match read {
+                Read::Record(message) => {
+                    let mut seen = self.shared.seen();
+                    let key = message.key().and_then(|key| std::str::from_utf8(key).ok()).unwrap_or_default();
+                    seen.board.apply(message.offset(), key, message.value()).map_err(|error| {
+                        Stopped::new(
+                            exit::DATA,
+                            format!(
+                                "{} does not read at offset {}: {error}; something else wrote to it, or a newer \
+                                 version did",
+                                self.control.topic,
+                                message.offset()
+                            ),
+                        )
+                    })?;
+                    seen.reached = message.offset() + 1;
+                }
+                Read::End { offset, .. } => {
+                    let mut seen = self.shared.seen();
+                    seen.reached = seen.reached.max(offset);
+                }
+                Read::Failed { code, .. } => return Err(self.unreadable(&code)),
+            }
+        }
+        Ok(())
+    }
+
+    fn load(&self) -> Result<(), Stopped> {
+        let high = self.control.probe.watermarks(&self.control.topic, 0)?.high;
+        let mut seen = self.shared.seen();
+        if seen.reached >= high {
+            seen.loaded = true;
+            self.ready.ready();
+        }
+        Ok(())
+    }
+
+    /// Two processes that tell different endpoints would each take what is owed to the other's for nobody's.
+    fn contradict(&self) -> Result<(), Stopped> {
+        let seen = self.shared.seen();
+        let now = self.clock.now();
+        let other = seen.board.contradicts(&self.instance, &self.endpoints, now, ALIVE_FOR_MS);
+        let Some((name, instance)) = other else { return Ok(()) };
+        let list =
+            |names: &[EndpointName]| names.iter().map(EndpointName::as_str).collect::<Vec<_>>().join(", ");
+        Err(Stopped::new(
+            exit::CONFIG,
+            format!(
+                "the running process {name} tells the endpoints [{}], this one [{}]: all must have the same. Stop those \
+                 with the old configuration first (one that was killed counts as running for 35 s)",
+                list(&instance.endpoints),
+                list(&self.endpoints)
+            ),
+        ))
+    }
+
+    fn say_alive(&self, at: Timestamp) {
+        let instance = Instance { endpoints: self.endpoints.clone(), alive: at };
+        let value = serde_json::to_vec(&instance).unwrap_or_default();
+        if let Err(stopped) = self.control.put(&[(instance_key(&self.instance), value)], WITHIN) {
+            tracing::warn!(reason = stopped.message, "this process could not say that it is there");
+        }
+    }
+
+    fn write(&self) -> Result<(), Stopped> {
+        match self.writes.recv_timeout(Duration::ZERO) {
+            Ok((endpoint, state)) => {
+                let value = serde_json::to_vec(&state)
+                    .map_err(|error| Stopped::new(exit::INTERNAL, error.to_string()))?;
+                if let Err(stopped) = self.control.put(&[(endpoint_key(&endpoint), value)], WITHIN) {
+                    tracing::warn!(%endpoint, reason = stopped.message, "the state of an endpoint could not be written");
+                }
+                Ok(())
+            }
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Ok(()),
+        }
+    }
+
+    fn unreadable(&self, error: &dyn std::fmt::Display) -> Stopped {
+        Stopped::new(exit::UNAVAILABLE, format!("{} cannot be read: {error}", self.control.topic))
+    }
+}

@@ -1,0 +1,222 @@
+//! Couriers: for each endpoint a queue of its own and a few that carry, each over a connection of its own.
+//!
+//! Nothing here knows of Kafka, nothing waits for anybody else: an endpoint that hangs holds its own couriers and no
+//! others, and its queue is bounded by what the line hands out.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::sync::Mutex;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::endpoint::{Endpoint, Endpoints};
+use super::sheets::{Sheet, Tenure};
+use crate::clock::Clock;
+use crate::domain::delivery::{DeliveryId, EndpointName, Failure};
+use crate::domain::time::Timestamp;
+use crate::notice::body::{Context, Message, Told};
+use crate::notice::schedule::retry_after;
+use crate::webhook::post::{Bytes, Post, Request};
+
+/// A delivery to be tried.
+#[derive(Debug)]
+pub struct Job {
+    /// For which partition, held since when.
+    pub tenure: Tenure,
+    /// Its id.
+    pub id: DeliveryId,
+    /// The number of this attempt, from 1.
+    pub attempt: u32,
+    /// Whether it is made before its turn.
+    pub early: bool,
+    /// What it tells of, by offset; never empty.
+    pub sheets: Vec<Arc<Sheet>>,
+    /// Who wants to know.
+    pub answer: Sender<Settled>,
+}
+
+/// What came of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// As in the job.
+    pub tenure: Tenure,
+    /// To whom.
+    pub endpoint: EndpointName,
+    /// As in the job.
+    pub id: DeliveryId,
+    /// As in the job.
+    pub early: bool,
+    /// When it ended.
+    pub at: Timestamp,
+    /// Since when the newest alert in it is raised.
+    pub raised_at: Timestamp,
+    /// How it failed, if it did.
+    pub missed: Option<Missed>,
+}
+
+/// How an attempt failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missed {
+    /// Why.
+    pub failure: Failure,
+    /// When the endpoint wants to be asked again.
+    pub retry_after: Option<Timestamp>,
+}
+
+/// Makes what posts to an endpoint.
+pub type Posts = dyn Fn(&Endpoint) -> Box<dyn Post> + Send + Sync;
+
+/// Takes jobs for every endpoint.
+#[derive(Debug)]
+pub struct Couriers {
+    queues: HashMap<EndpointName, UnboundedSender<Job>>,
+}
+
+impl Couriers {
+    /// Puts couriers to work for every endpoint.
+    pub fn start(
+        runtime: &Runtime,
+        endpoints: &Endpoints,
+        posts: &Posts,
+        clock: &Arc<dyn Clock>,
+    ) -> Couriers {
+        let mut queues = HashMap::new();
+        for endpoint in &endpoints.0 {
+            let (sender, receiver) = unbounded_channel();
+            queues.insert(endpoint.name.clone(), sender);
+            let shared = Arc::new(Mutex::new(receiver));
+            let pace = Arc::new(Pace::new(endpoint.rate));
+            for _ in 0..endpoint.concurrency.max(1) {
+                let courier = Courier {
+                    endpoint: Arc::clone(endpoint),
+                    queue: Arc::clone(&shared),
+                    pace: Arc::clone(&pace),
+                    post: posts(endpoint),
+                    clock: Arc::clone(clock),
+                };
+                runtime.spawn(courier.run());
+            }
+        }
+        Couriers { queues }
+    }
+
+    /// Hands a job over. False where nobody works for this endpoint.
+    pub fn send(&self, endpoint: &EndpointName, job: Job) -> bool {
+        self.queues.get(endpoint).is_some_and(|queue| queue.send(job).is_ok())
+    }
+}
+
+/// Spreads requests evenly over time.
+#[derive(Debug)]
+struct Pace {
+    every: Duration,
+    next: Mutex<Option<tokio::time::Instant>>,
+}
+
+impl Pace {
+    fn new(rate: u32) -> Pace {
+        Pace { every: Duration::from_secs(1) / rate.max(1), next: Mutex::new(None) }
+    }
+
+    async fn turn(&self) {
+        let at = {
+            let mut next = self.next.lock().await;
+            let now = tokio::time::Instant::now();
+            let at = next.map_or(now, |next| next.max(now));
+            *next = Some(at + self.every);
+            at
+        };
+        tokio::time::sleep_until(at).await;
+    }
+}
+
+struct Courier {
+    endpoint: Arc<Endpoint>,
+    queue: Arc<Mutex<UnboundedReceiver<Job>>>,
+    pace: Arc<Pace>,
+    post: Box<dyn Post>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Courier {
+    async fn run(mut self) {
+        loop {
+            let next = self.queue.lock().await.recv().await;
+            let Some(job) = next else { return };
+            self.pace.turn().await;
+            let missed = self.carry(&job).await;
+            let settled = Settled {
+                tenure: job.tenure,
+                endpoint: self.endpoint.name.clone(),
+                id: job.id,
+                early: job.early,
+                at: self.clock.now(),
+                raised_at: job.sheets.last().map_or(Timestamp::default(), |sheet| sheet.alert.raised_at),
+                missed,
+            };
+            // The worker may be gone: then whoever has the partition now tries again.
+            let _ = job.answer.send(settled);
+        }
+    }
+
+    async fn carry(&mut self, job: &Job) -> Option<Missed> {
+        let request = match self.request(job) {
+            Ok(request) => request,
+            Err(reason) => {
+                tracing::error!(endpoint = %self.endpoint.name, delivery = %job.id, reason, "no body could be made");
+                return Some(Missed { failure: Failure::Body, retry_after: None });
+            }
+        };
+        match self.post.post(request).await {
+            Ok(answer) if (200..300).contains(&answer.status) => None,
+            Ok(answer) => {
+                let now = self.clock.now();
+                let asked = answer.retry_after.as_deref();
+                let retry_after = asked.and_then(|text| retry_after(text, now, self.endpoint.retry_after));
+                Some(Missed { failure: Failure::Status(answer.status), retry_after })
+            }
+            Err(failure) => Some(Missed { failure, retry_after: None }),
+        }
+    }
+
+    fn request(&self, job: &Job) -> Result<Request, String> {
+        let endpoint = &*self.endpoint;
+        let told: Vec<Told<'_>> =
+            job.sheets.iter().map(|sheet| Told { alert: &sheet.alert, json: &sheet.json }).collect();
+        let message = match (endpoint.batch, told.as_slice()) {
+            (None, [one]) => Message::One(*one),
+            (_, all) => Message::Batch(all),
+        };
+        let context = Context { endpoint: &endpoint.name, show: endpoint.show, link: endpoint.link.as_ref() };
+        let body = endpoint.shape.render(message, &context).map_err(|error| error.to_string())?;
+        let mut headers = self.signed(job.id.as_str(), &body.bytes);
+        headers.push(("cardwatch-attempt".to_owned(), job.attempt.to_string()));
+        if let Some(sheet) = job.sheets.last() {
+            headers.push(("cardwatch-raised-at".to_owned(), sheet.alert.raised_at.to_string()));
+        }
+        for (name, value) in &endpoint.headers {
+            let value = std::str::from_utf8(value.expose()).map_err(|_| "a header is not text".to_owned())?;
+            headers.push((name.clone(), value.to_owned()));
+        }
+        Request::new(&body.content_type, headers, Bytes::from(body.bytes)).map_err(|error| error.to_string())
+    }
+
+    /// The headers of Standard Webhooks, signed at this moment.
+    fn signed(&self, id: &str, body: &[u8]) -> Vec<(String, String)> {
+        sign(&self.endpoint, id, body, self.clock.now())
+    }
+}
+
+/// The headers of Standard Webhooks for a body, signed at `now`.
+pub fn sign(endpoint: &Endpoint, id: &str, body: &[u8], now: Timestamp) -> Vec<(String, String)> {
+    let at = now.millis().div_euclid(1_000);
+    let mut headers =
+        vec![("webhook-id".to_owned(), id.to_owned()), ("webhook-timestamp".to_owned(), at.to_string())];
+    if let Some(signer) = &**endpoint.signer.load() {
+        headers.push(("webhook-signature".to_owned(), signer.header(id, at, body, now)));
+    }
+    headers
+}

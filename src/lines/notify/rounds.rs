@@ -1,0 +1,438 @@
+//! What the line does between records: takes in what couriers said, makes ranges out, puts batches together, carries
+//! out commands, and hands out what is due.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::Notify;
+use super::courier::{Job, Settled};
+use super::endpoint::Endpoint;
+use super::sheets::{Found, Sheet, Tenure, Wish};
+use super::state::Parked;
+use crate::domain::delivery::{DeliveryId, EndpointName, Failure};
+use crate::notice::control::{Command, Disabled, Replay, Why};
+use crate::notice::ledger::Handed;
+use crate::notice::record::Member;
+use crate::notice::standing::Allowance;
+
+/// Records of a range read at once.
+const RANGE_READ: usize = 500;
+/// How often metrics are brought up to date, in milliseconds.
+const SHOW_EVERY_MS: i64 = 1_000;
+/// How long an endpoint must have failed before that is written down, in milliseconds.
+const FAILING_NOTED_MS: i64 = 60_000;
+
+impl Notify {
+    /// Endpoints that are told nothing at present.
+    pub(super) fn disabled(&self) -> HashSet<EndpointName> {
+        let seen = self.shared.seen();
+        let names = self.endpoints.0.iter().map(|endpoint| &endpoint.name);
+        names.filter(|name| seen.board.is_disabled(name)).cloned().collect()
+    }
+
+    fn endpoint(&self, name: &EndpointName) -> Option<Arc<Endpoint>> {
+        self.endpoints.0.iter().find(|endpoint| endpoint.name == *name).cloned()
+    }
+
+    /// Takes what couriers and readers have said, without a change to any ledger.
+    pub(super) fn collect(&mut self) {
+        let settled: Vec<Settled> = self.settled.1.try_iter().collect();
+        for settled in settled {
+            let place = (settled.tenure, settled.id.clone());
+            if let Some(under_way) = self.state.under_way.get_mut(&settled.endpoint) {
+                under_way.remove(&place);
+            }
+            self.judge_endpoint(&settled);
+            if self.state.is_current(settled.tenure) {
+                self.state.queue.push(settled);
+            }
+        }
+        let found: Vec<_> = self.sheets.found().collect();
+        for (tenure, found) in found {
+            if !self.state.is_current(tenure) {
+                continue;
+            }
+            match found {
+                Found::Alerts { sheets, gone } => self.unpark(tenure, &sheets, &gone),
+                Found::Failed(Wish::Alerts(offsets)) => self.sheets.ask(tenure, Wish::Alerts(offsets)),
+                Found::Failed(Wish::Range { endpoint, .. }) => {
+                    if let Some(held) = self.state.held.get_mut(&tenure.0) {
+                        held.openings.remove(&endpoint);
+                    }
+                }
+                range @ Found::Range { .. } => self.state.ranges.push((tenure, range)),
+            }
+        }
+    }
+
+    /// What an attempt says of the endpoint as a whole.
+    fn judge_endpoint(&mut self, settled: &Settled) {
+        let Some(endpoint) = self.endpoint(&settled.endpoint) else { return };
+        let metrics = self.metrics.of(endpoint.name.as_str());
+        metrics.attempt(settled.missed.map(|missed| missed.failure.class()));
+        let standing = self.state.standing(&endpoint);
+        let Some(missed) = settled.missed else {
+            let was_in_trouble = standing.succeeded();
+            let took = settled.at.millis() - settled.raised_at.millis();
+            metrics.delivered(took.max(0) as f64 / 1_000.0);
+            if was_in_trouble {
+                tracing::info!(endpoint = %endpoint.name, "the endpoint is back");
+                let now = settled.at;
+                self.state.held.values_mut().for_each(|held| held.ledger.hasten(&endpoint.name, now));
+                self.note_failing(&endpoint, None);
+            }
+            return;
+        };
+        let was_failing = standing.is_failing();
+        standing.failed(settled.at, missed.failure, missed.retry_after);
+        let (since, is_failing) = (standing.failing_since(), standing.is_failing());
+        if is_failing && !was_failing {
+            tracing::warn!(endpoint = %endpoint.name, reason = %missed.failure, "the endpoint fails");
+        }
+        if missed.failure == Failure::Status(410) {
+            self.disable(&endpoint, Why::Gone);
+        }
+        if let Some(since) = since
+            && settled.at.millis() - since.millis() >= FAILING_NOTED_MS
+        {
+            self.note_failing(&endpoint, Some(since));
+        }
+    }
+
+    /// Writes down since when an endpoint fails, and disables it when that is too long ago.
+    fn note_failing(&mut self, endpoint: &Endpoint, since: Option<crate::domain::time::Timestamp>) {
+        let mut state = self.shared.seen().board.endpoints.get(&endpoint.name).cloned().unwrap_or_default();
+        let known = state.failing_since;
+        match (known, since) {
+            (None, Some(since)) => {
+                state.failing_since = Some(since);
+                self.shared.set(&endpoint.name, state);
+            }
+            (Some(_), None) => {
+                state.failing_since = None;
+                self.shared.set(&endpoint.name, state);
+            }
+            (Some(first), Some(_)) => {
+                let limit = i64::try_from(endpoint.disable_after.as_millis()).unwrap_or(i64::MAX);
+                if self.state.now.millis().saturating_sub(first.millis()) >= limit {
+                    self.disable(endpoint, Why::Failing);
+                }
+            }
+            (None, None) => {}
+        }
+    }
+
+    fn disable(&mut self, endpoint: &Endpoint, why: Why) {
+        let mut state = self.shared.seen().board.endpoints.get(&endpoint.name).cloned().unwrap_or_default();
+        if state.disabled.is_some() {
+            return;
+        }
+        tracing::error!(
+            endpoint = %endpoint.name, reason = why.words(),
+            "the endpoint is disabled; what is owed to it is kept. When it is mended: cardwatch webhook enable"
+        );
+        state.disabled = Some(Disabled { at: self.state.now, why, by: None });
+        self.shared.set(&endpoint.name, state);
+        self.state.disabled.insert(endpoint.name.clone());
+    }
+
+    /// Changes the ledgers of these partitions by what has come in.
+    pub(super) fn keep_books(&mut self, partitions: &[i32]) {
+        self.settle(partitions);
+        self.open_ranges(partitions);
+        self.command(partitions);
+        for endpoint in &self.endpoints.0 {
+            let Some(batch) = endpoint.batch else { continue };
+            for partition in partitions {
+                if let Some(held) = self.state.held.get_mut(partition) {
+                    held.ledger.gather(&endpoint.name, self.state.now, batch);
+                }
+            }
+        }
+    }
+
+    fn settle(&mut self, partitions: &[i32]) {
+        let (mine, later): (Vec<Settled>, Vec<Settled>) = std::mem::take(&mut self.state.queue)
+            .into_iter()
+            .partition(|settled| partitions.contains(&settled.tenure.0));
+        self.state.queue = later;
+        for settled in mine {
+            self.settle_one(&settled);
+            self.state.applied.push(settled);
+        }
+    }
+
+    fn settle_one(&mut self, settled: &Settled) {
+        let Some(endpoint) = self.endpoint(&settled.endpoint) else { return };
+        let failing_since = self.state.standing(&endpoint).failing_since();
+        let Some(held) = self.state.held.get_mut(&settled.tenure.0) else { return };
+        let (name, id) = (&endpoint.name, &settled.id);
+        let Some(missed) = settled.missed else { return held.ledger.delivered(name, id) };
+        let Some(made) = held.ledger.attempts(name, id) else { return };
+        let class = missed.failure.class();
+        if settled.early {
+            // It was only asked whether the endpoint is back: the place in the schedule is as before.
+            let random = rand::random();
+            let next = endpoint
+                .schedule
+                .next(made.max(1), settled.at, random)
+                .unwrap_or(settled.at.plus_millis(86_400_000));
+            return held.ledger.failed(name, id, Some(next), class, false);
+        }
+        let next = endpoint.schedule.next(made + 1, settled.at, rand::random());
+        let next = match (next, missed.retry_after) {
+            (Some(next), Some(asked)) => Some(next.max(asked)),
+            (next, _) => next,
+        };
+        // Where nothing at all was taken meanwhile it is the endpoint that fails and not this delivery.
+        let since = held.ledger.debt(name).oldest;
+        let endpoint_fails = failing_since
+            .is_some_and(|failing| since.is_none_or(|since| failing <= since.plus_millis(60_000)));
+        let next = next.or_else(|| endpoint_fails.then(|| settled.at.plus_millis(86_400_000)));
+        if next.is_none() {
+            self.metrics.of(name.as_str()).failed();
+            tracing::warn!(endpoint = %name, delivery = %id, reason = %missed.failure, "a delivery has failed for good");
+        }
+        held.ledger.failed(name, id, next, class, true);
+    }
+
+    fn open_ranges(&mut self, partitions: &[i32]) {
+        let (mine, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.state.ranges)
+            .into_iter()
+            .partition(|(tenure, _)| partitions.contains(&tenure.0));
+        self.state.ranges = later;
+        for (tenure, found) in mine {
+            let Found::Range { endpoint: name, range, upto, expired, sheets } = found else { continue };
+            let Some(endpoint) = self.endpoint(&name) else { continue };
+            let intake = self.state.intake(&endpoint, &self.bounds);
+            if expired > 0 && !range.asked {
+                self.metrics.of(name.as_str()).expired(u64::try_from(expired).unwrap_or(0));
+                tracing::error!(endpoint = %name, partition = tenure.0, first = range.from, count = expired,
+                    "alerts that were owed have expired on their topic");
+            }
+            let mut members = Vec::new();
+            for sheet in sheets {
+                if endpoint.filter.wants(&sheet.alert) {
+                    members.push(Member { offset: sheet.offset, id: DeliveryId::of_alert(&sheet.alert) });
+                    self.state.shelf.put(tenure.0, sheet);
+                }
+            }
+            if let Some(held) = self.state.held.get_mut(&tenure.0) {
+                held.ledger.open(&name, range, upto, members, self.state.now, intake);
+                held.openings.remove(&name);
+            }
+        }
+    }
+
+    fn command(&mut self, partitions: &[i32]) {
+        let seen = self.shared.seen();
+        let (reached, board) = (seen.reached, &seen.board);
+        for partition in partitions {
+            let Some(held) = self.state.held.get_mut(partition) else { continue };
+            for (_, command) in board.commands.range(held.control..).map(|(_, command)| command) {
+                replay(&mut held.ledger, *partition, command, self.state.now);
+            }
+            held.control = reached;
+        }
+    }
+
+    /// Hands out what is due, as far as each endpoint takes it.
+    pub(super) fn dispatch(&mut self) {
+        let endpoints = self.endpoints.clone();
+        let mut missing: HashMap<Tenure, Vec<i64>> = HashMap::new();
+        for endpoint in &endpoints.0 {
+            if !self.state.disabled.contains(&endpoint.name) {
+                self.wish_for_ranges(endpoint);
+                for (partition, handed) in self.due(endpoint) {
+                    self.hand_over(endpoint, partition, handed, &mut missing);
+                }
+            }
+        }
+        for (tenure, offsets) in missing {
+            self.sheets.ask(tenure, Wish::Alerts(offsets));
+        }
+    }
+
+    /// What the endpoint may be told now, over all partitions.
+    fn due(&mut self, endpoint: &Endpoint) -> Vec<(i32, Handed)> {
+        let window = endpoint.concurrency * self.bounds.window;
+        let under_way = self.state.under_way.get(&endpoint.name).map_or(0, HashSet::len);
+        let parked = self.state.parked.iter().filter(|parked| parked.endpoint == endpoint.name).count();
+        let now = self.state.now;
+        let allowance = self.state.standing(endpoint).allowance(now, under_way + parked, window);
+        let mut due = Vec::new();
+        match allowance {
+            Allowance::Nothing => {}
+            Allowance::Due(mut room) => {
+                // Not always the same partition first.
+                self.state.turns = self.state.turns.wrapping_add(1);
+                let mut partitions: Vec<i32> = self.state.held.keys().copied().collect();
+                partitions.sort_unstable();
+                let first = usize::try_from(self.state.turns).unwrap_or(0) % partitions.len().max(1);
+                partitions.rotate_left(first);
+                for partition in partitions {
+                    let Some(held) = self.state.held.get_mut(&partition).filter(|_| room > 0) else {
+                        continue;
+                    };
+                    let handed = held.ledger.hand_out(&endpoint.name, now, room);
+                    room -= handed.len();
+                    due.extend(handed.into_iter().map(|handed| (partition, handed)));
+                }
+            }
+            Allowance::Probe => {
+                let next = self.state.held.iter();
+                let next =
+                    next.filter_map(|(p, held)| Some((held.ledger.next_due(&endpoint.name)?, *p))).min();
+                if let Some((_, partition)) = next
+                    && let Some(held) = self.state.held.get_mut(&partition)
+                {
+                    due.extend(held.ledger.hand_out_next(&endpoint.name).map(|handed| (partition, handed)));
+                }
+            }
+        }
+        due
+    }
+
+    fn hand_over(
+        &mut self,
+        endpoint: &Endpoint,
+        partition: i32,
+        handed: Handed,
+        missing: &mut HashMap<Tenure, Vec<i64>>,
+    ) {
+        let Some(epoch) = self.state.held.get(&partition).map(|held| held.epoch) else { return };
+        let tenure = (partition, epoch);
+        let mut sheets = HashMap::new();
+        for member in &handed.members {
+            match self.state.shelf.get(partition, member.offset) {
+                Some(sheet) => drop(sheets.insert(member.offset, sheet)),
+                None => missing.entry(tenure).or_default().push(member.offset),
+            }
+        }
+        let parked = Parked { tenure, endpoint: endpoint.name.clone(), handed, sheets };
+        if let Some(incomplete) = self.send(parked) {
+            self.state.parked.push(incomplete);
+        }
+    }
+
+    /// Gives a delivery to the couriers, or back where alerts of it are missing.
+    fn send(&mut self, parked: Parked) -> Option<Parked> {
+        let offsets = parked.handed.members.iter().map(|member| member.offset);
+        let sheets: Option<Vec<Arc<Sheet>>> =
+            offsets.map(|offset| parked.sheets.get(&offset).cloned()).collect();
+        let Some(sheets) = sheets else { return Some(parked) };
+        let Parked { tenure, endpoint, handed, .. } = parked;
+        let place = (tenure, handed.id.clone());
+        let job = Job {
+            tenure,
+            id: handed.id,
+            attempt: handed.attempts + 1,
+            early: handed.early,
+            sheets,
+            answer: self.settled.0.clone(),
+        };
+        if self.couriers.send(&endpoint, job) {
+            self.state.under_way.entry(endpoint).or_default().insert(place);
+        } else if let Some(held) = self.state.held.get_mut(&tenure.0) {
+            held.ledger.give_back(&endpoint, &place.1);
+        }
+        None
+    }
+
+    /// Alerts have come that deliveries wait for.
+    fn unpark(&mut self, tenure: Tenure, sheets: &[Arc<Sheet>], gone: &[i64]) {
+        for sheet in sheets {
+            self.state.shelf.put(tenure.0, Arc::clone(sheet));
+        }
+        for mut parked in std::mem::take(&mut self.state.parked) {
+            if parked.tenure == tenure {
+                let wanted = |offset: i64| parked.handed.members.iter().any(|member| member.offset == offset);
+                let mine: Vec<_> = sheets.iter().filter(|sheet| wanted(sheet.offset)).cloned().collect();
+                parked.sheets.extend(mine.into_iter().map(|sheet| (sheet.offset, sheet)));
+                parked.handed.members.retain(|member| !gone.contains(&member.offset));
+                if parked.handed.members.is_empty() {
+                    self.expired(&parked);
+                    continue;
+                }
+            }
+            if let Some(incomplete) = self.send(parked) {
+                self.state.parked.push(incomplete);
+            }
+        }
+    }
+
+    /// Nothing of a delivery is left on the alerts' topic.
+    fn expired(&mut self, parked: &Parked) {
+        self.metrics.of(parked.endpoint.as_str()).expired(1);
+        tracing::error!(endpoint = %parked.endpoint, delivery = %parked.handed.id,
+            "an alert that was owed has expired on its topic");
+        if let Some(held) = self.state.held.get_mut(&parked.tenure.0) {
+            held.ledger.failed(&parked.endpoint, &parked.handed.id, None, "expired", false);
+        }
+    }
+
+    fn wish_for_ranges(&mut self, endpoint: &Endpoint) {
+        if self.state.standings.get(&endpoint.name).is_some_and(|standing| standing.is_failing()) {
+            return;
+        }
+        let intake = self.state.intake(endpoint, &self.bounds);
+        for (partition, held) in &mut self.state.held {
+            if held.openings.contains(&endpoint.name) || held.ledger.is_changed() {
+                continue;
+            }
+            if let Some(range) = held.ledger.to_open(&endpoint.name, intake) {
+                held.openings.insert(endpoint.name.clone());
+                let most = RANGE_READ.min((intake.room / 2).max(1));
+                let wish = Wish::Range { endpoint: endpoint.name.clone(), range, most };
+                self.sheets.ask((*partition, held.epoch), wish);
+            }
+        }
+    }
+
+    /// Brings the metrics up to date, now and then.
+    pub(super) fn show(&mut self) {
+        let now = self.state.now;
+        if now.millis() - self.state.shown_at.millis() < SHOW_EVERY_MS {
+            return;
+        }
+        self.state.shown_at = now;
+        for endpoint in &self.endpoints.0 {
+            let debts = self.state.held.values().map(|held| held.ledger.debt(&endpoint.name));
+            let (mut owed, mut oldest) = (0, None);
+            for debt in debts {
+                owed += debt.made_out + debt.in_ranges;
+                oldest = [oldest, debt.oldest].into_iter().flatten().min();
+            }
+            let age = oldest.map_or(0, |oldest| (now.millis() - oldest.millis()).max(0));
+            let disabled = self.state.disabled.contains(&endpoint.name);
+            self.metrics.of(endpoint.name.as_str()).stand(owed, age as f64 / 1_000.0, disabled);
+        }
+    }
+}
+
+/// Carries out the part of a command that is about one partition.
+fn replay(
+    ledger: &mut crate::notice::ledger::Ledger,
+    partition: i32,
+    command: &Command,
+    now: crate::domain::time::Timestamp,
+) {
+    let endpoint = &command.endpoint;
+    match &command.replay {
+        Replay::Alerts(alerts) => {
+            for (_, member) in alerts.iter().filter(|(of, _)| *of == partition) {
+                ledger.replay(endpoint, member.clone(), now);
+            }
+        }
+        Replay::Failed(failed) => {
+            for (_, id, members) in failed.iter().filter(|(of, ..)| *of == partition) {
+                ledger.replay_failed(endpoint, id, members.clone(), now);
+            }
+        }
+        Replay::Ranges(ranges) => {
+            for (_, from, to) in ranges.iter().filter(|(of, ..)| *of == partition) {
+                ledger.replay_range(endpoint, *from, *to);
+            }
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Reads alerts back from their topic, on a thread of its own: those of a delivery that is tried again after a
+//! restart, and those of a range that is made out.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use crate::clock::Clock;
+use crate::codec::wire;
+use crate::domain::alert::Alert;
+use crate::domain::delivery::EndpointName;
+use crate::kafka::client::Cluster;
+use crate::kafka::native::Message;
+use crate::kafka::probe::Probe;
+use crate::lines::read::Source;
+use crate::lines::start::Stopped;
+use crate::notice::record::Range;
+
+/// Offsets that lie no further apart are read through, further ones are gone to.
+const NEAR: i64 = 1_000;
+
+/// An alert as it stands on its topic.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sheet {
+    /// Its offset.
+    pub offset: i64,
+    /// The alert.
+    pub alert: Alert,
+    /// The very bytes of the record.
+    pub json: Vec<u8>,
+}
+
+impl Sheet {
+    /// The alert of a record, if it is one.
+    pub fn of(message: &Message<'_>) -> Option<Sheet> {
+        let json = message.value()?;
+        let alert = wire::decode_alert(json).ok()?;
+        Some(Sheet { offset: message.offset(), alert, json: json.to_vec() })
+    }
+}
+
+/// What is to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wish {
+    /// Single alerts, by offset.
+    Alerts(Vec<i64>),
+    /// The beginning of a range, at most so many records of it, for an endpoint.
+    Range {
+        /// The endpoint.
+        endpoint: EndpointName,
+        /// The range.
+        range: Range,
+        /// Records at most.
+        most: usize,
+    },
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub enum Found {
+    /// The alerts that are still there, and the offsets at which none is.
+    Alerts {
+        /// Those that are there.
+        sheets: Vec<Arc<Sheet>>,
+        /// Those that are not.
+        gone: Vec<i64>,
+    },
+    /// The beginning of a range.
+    Range {
+        /// The endpoint.
+        endpoint: EndpointName,
+        /// The range, as it was asked for.
+        range: Range,
+        /// The first offset that was not read.
+        upto: i64,
+        /// Offsets at its beginning that have expired.
+        expired: i64,
+        /// The alerts in it.
+        sheets: Vec<Arc<Sheet>>,
+    },
+    /// It could not be read; somebody may ask again.
+    Failed(Wish),
+}
+
+/// A partition and a time of holding it: an answer for another time is not wanted any more.
+pub type Tenure = (i32, u64);
+
+/// Asks for alerts and gets them.
+#[derive(Debug)]
+pub struct Sheets {
+    wishes: Sender<(Tenure, Wish)>,
+    found: Receiver<(Tenure, Found)>,
+}
+
+/// Where alerts are read.
+#[derive(Clone)]
+pub struct Shelf {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// Asks for watermarks.
+    pub probe: Probe,
+    /// A name for the reading client; the group is not joined.
+    pub group: String,
+    /// The topic of the alerts.
+    pub topic: String,
+    /// Tells whether anything moves.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for Shelf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Shelf({})", self.topic)
+    }
+}
+
+impl Sheets {
+    /// Starts the thread that reads. It ends when this is dropped.
+    pub fn start(shelf: Shelf) -> Sheets {
+        let (wishes, asked) = channel::<(Tenure, Wish)>();
+        let (answer, found) = channel();
+        std::thread::spawn(move || {
+            for (tenure, wish) in asked {
+                let found = shelf.fetch(tenure.0, &wish).unwrap_or_else(|stopped| {
+                    tracing::warn!(
+                        partition = tenure.0,
+                        reason = stopped.message,
+                        "alerts could not be read"
+                    );
+                    Found::Failed(wish)
+                });
+                if answer.send((tenure, found)).is_err() {
+                    return;
+                }
+            }
+        });
+        Sheets { wishes, found }
+    }
+
+    /// Asks for something; the answer comes later.
+    pub fn ask(&self, tenure: Tenure, wish: Wish) {
+        // The thread lives as long as this does.
+        let _ = self.wishes.send((tenure, wish));
+    }
+
+    /// What has come, without waiting.
+    pub fn found(&self) -> impl Iterator<Item = (Tenure, Found)> + '_ {
+        self.found.try_iter()
+    }
+}
+
+impl Shelf {
+    /// Reads what is wished for.
+    ///
+    /// # Errors
+    /// When the cluster does not answer.
+    pub fn fetch(&self, partition: i32, wish: &Wish) -> Result<Found, Stopped> {
+        let marks = self.probe.watermarks(&self.topic, partition)?;
+        match wish {
+            Wish::Alerts(offsets) => self.alerts(partition, offsets, marks.low),
+            Wish::Range { endpoint, range, most } => {
+                let from = range.from.max(marks.low).min(range.to);
+                let (sheets, upto) = self.range(partition, from, range.to, *most)?;
+                let (endpoint, expired) = (endpoint.clone(), from - range.from);
+                Ok(Found::Range { endpoint, range: *range, upto, expired, sheets })
+            }
+        }
+    }
+
+    fn source(&self, partition: i32) -> Source<'_> {
+        let (cluster, group, topic) = (&self.cluster, self.group.as_str(), self.topic.as_str());
+        Source { cluster, group, topic, partition, what: "the alerts", clock: &*self.clock }
+    }
+
+    fn alerts(&self, partition: i32, offsets: &[i64], low: i64) -> Result<Found, Stopped> {
+        let mut wanted: Vec<i64> = offsets.to_vec();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let mut sheets: Vec<Arc<Sheet>> = Vec::new();
+        for run in wanted.chunk_by(|one, next| next - one <= NEAR) {
+            let there: Vec<i64> = run.iter().copied().filter(|offset| *offset >= low).collect();
+            let (Some(&first), Some(&last)) = (there.first(), there.last()) else { continue };
+            self.source(partition).read(first, last + 1, |message| {
+                if there.binary_search(&message.offset()).is_ok()
+                    && let Some(sheet) = Sheet::of(message)
+                {
+                    sheets.push(Arc::new(sheet));
+                }
+                Ok(())
+            })?;
+        }
+        wanted.retain(|offset| !sheets.iter().any(|sheet| sheet.offset == *offset));
+        Ok(Found::Alerts { sheets, gone: wanted })
+    }
+
+    fn range(
+        &self,
+        partition: i32,
+        from: i64,
+        to: i64,
+        most: usize,
+    ) -> Result<(Vec<Arc<Sheet>>, i64), Stopped> {
+        let source = self.source(partition);
+        let mut sheets = Vec::new();
+        let (mut upto, mut taken) = (from, 0);
+        if from >= to {
+            return Ok((sheets, to));
+        }
+        let mut reader = source.start(from)?;
+        let deadline = self.clock.instant() + std::time::Duration::from_secs(30);
+        while upto < to && taken < most && self.clock.instant() < deadline {
+            let mut last = upto;
+            let reached = source.turn(&mut reader, upto, &mut |message: &Message<'_>| {
+                if taken < most && message.offset() < to {
+                    taken += 1;
+                    last = message.offset() + 1;
+                    sheets.extend(Sheet::of(message).map(Arc::new));
+                }
+                Ok(())
+            })?;
+            upto = if taken < most { reached.min(to) } else { last };
+        }
+        Ok((sheets, upto))
+    }
+}

@@ -1,0 +1,178 @@
+//! What a worker of `notify` keeps between records.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+use super::courier::Settled;
+use super::endpoint::Endpoint;
+use super::restore::Restored;
+use super::sheets::{Found, Sheet, Tenure};
+use crate::domain::delivery::{DeliveryId, EndpointName};
+use crate::domain::time::Timestamp;
+use crate::lines::mark::Mark;
+use crate::lines::start::Stopped;
+use crate::notice::ledger::{Handed, Intake, Ledger};
+use crate::notice::standing::Standing;
+
+/// How much is kept at hand.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Deliveries made out for each endpoint, over all partitions of a worker.
+    pub room: usize,
+    /// Bytes of alerts kept in memory.
+    pub shelf_bytes: usize,
+    /// Deliveries under way for each courier.
+    pub window: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds { room: 2_000, shelf_bytes: 16 * 1024 * 1024, window: 32 }
+    }
+}
+
+/// A partition that is being taken up.
+#[derive(Debug)]
+pub(super) struct Opening {
+    pub(super) restoring: Receiver<Result<Restored, Stopped>>,
+    pub(super) next: i64,
+    pub(super) mark: Mark,
+}
+
+/// A partition that is held.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) ledger: Ledger,
+    pub(super) epoch: u64,
+    /// The committed offset of the alerts.
+    pub(super) next: i64,
+    /// The next offset of the commands.
+    pub(super) control: i64,
+    pub(super) mark: Mark,
+    /// Endpoints of which a range is being read.
+    pub(super) openings: HashSet<EndpointName>,
+}
+
+/// Alerts at hand, the newest ones up to a number of bytes.
+#[derive(Debug, Default)]
+pub(super) struct Shelf {
+    sheets: HashMap<(i32, i64), Arc<Sheet>>,
+    order: VecDeque<(i32, i64)>,
+    bytes: usize,
+    pub(super) bytes_max: usize,
+}
+
+impl Shelf {
+    pub(super) fn put(&mut self, partition: i32, sheet: Arc<Sheet>) {
+        let place = (partition, sheet.offset);
+        if self.sheets.contains_key(&place) {
+            return;
+        }
+        self.bytes += sheet.json.len();
+        self.sheets.insert(place, sheet);
+        self.order.push_back(place);
+        while self.bytes > self.bytes_max && self.order.len() > 1 {
+            let Some(oldest) = self.order.pop_front() else { break };
+            if let Some(sheet) = self.sheets.remove(&oldest) {
+                self.bytes -= sheet.json.len();
+            }
+        }
+    }
+
+    pub(super) fn get(&self, partition: i32, offset: i64) -> Option<Arc<Sheet>> {
+        self.sheets.get(&(partition, offset)).cloned()
+    }
+}
+
+/// A delivery that was handed out and whose alerts are being read back.
+#[derive(Debug)]
+pub(super) struct Parked {
+    pub(super) tenure: Tenure,
+    pub(super) endpoint: EndpointName,
+    pub(super) handed: Handed,
+    pub(super) sheets: HashMap<i64, Arc<Sheet>>,
+}
+
+/// Everything a worker remembers.
+#[derive(Debug, Default)]
+pub struct NotifyState {
+    pub(super) held: HashMap<i32, Held>,
+    pub(super) opening: HashMap<i32, Opening>,
+    pub(super) epoch: u64,
+    pub(super) standings: HashMap<EndpointName, Standing>,
+    pub(super) disabled: HashSet<EndpointName>,
+    /// Deliveries with the couriers, by endpoint.
+    pub(super) under_way: HashMap<EndpointName, HashSet<(Tenure, DeliveryId)>>,
+    pub(super) parked: Vec<Parked>,
+    pub(super) shelf: Shelf,
+    /// What couriers said and no transaction has taken in.
+    pub(super) queue: Vec<Settled>,
+    /// What the open transaction takes in.
+    pub(super) applied: Vec<Settled>,
+    /// Ranges that were read.
+    pub(super) ranges: Vec<(Tenure, Found)>,
+    /// The partitions of the transaction that is about to end, and where they will stand.
+    pub(super) closing: HashMap<i32, i64>,
+    pub(super) records: u64,
+    pub(super) now: Timestamp,
+    pub(super) newest: Timestamp,
+    pub(super) shown_at: Timestamp,
+    pub(super) turns: u64,
+}
+
+impl NotifyState {
+    /// Nothing yet; so many bytes of alerts are kept at hand.
+    pub fn new(bounds: &Bounds) -> NotifyState {
+        let shelf = Shelf { bytes_max: bounds.shelf_bytes, ..Shelf::default() };
+        NotifyState { shelf, ..NotifyState::default() }
+    }
+
+    /// How much is made out for an endpoint in each partition, and how.
+    pub(super) fn intake(&self, endpoint: &Endpoint, bounds: &Bounds) -> Intake {
+        let room = (bounds.room / self.held.len().max(1)).max(16);
+        Intake { room, closed: self.disabled.contains(&endpoint.name), batch: endpoint.batch }
+    }
+
+    pub(super) fn standing(&mut self, endpoint: &Endpoint) -> &mut Standing {
+        let longest = i64::try_from(endpoint.probe_every.as_millis()).unwrap_or(i64::MAX);
+        self.standings.entry(endpoint.name.clone()).or_insert_with(|| Standing::new(longest))
+    }
+
+    pub(super) fn is_current(&self, tenure: Tenure) -> bool {
+        self.held.get(&tenure.0).is_some_and(|held| held.epoch == tenure.1)
+    }
+
+    pub(super) fn release(&mut self, partition: i32) {
+        self.held.remove(&partition);
+        self.parked.retain(|parked| parked.tenure.0 != partition);
+        self.ranges.retain(|(tenure, _)| tenure.0 != partition);
+        self.queue.retain(|settled| settled.tenure.0 != partition);
+        self.applied.retain(|settled| settled.tenure.0 != partition);
+        for under_way in self.under_way.values_mut() {
+            under_way.retain(|(tenure, _)| tenure.0 != partition);
+        }
+    }
+
+    pub(super) fn merge(&mut self) {
+        for (partition, next) in std::mem::take(&mut self.closing) {
+            if let Some(held) = self.held.get_mut(&partition) {
+                held.next = next;
+                held.ledger.merge();
+            }
+        }
+        self.applied.clear();
+    }
+
+    pub(super) fn discard(&mut self) {
+        self.closing.clear();
+        self.held.values_mut().for_each(|held| {
+            held.ledger.discard();
+            held.openings.clear();
+        });
+        self.ranges.clear();
+        // What couriers said is as true as before.
+        let applied = std::mem::take(&mut self.applied);
+        self.queue.splice(0..0, applied);
+    }
+}
