@@ -6,6 +6,7 @@
 
 pub mod audit;
 mod keys;
+mod notify;
 pub mod plan;
 pub mod settings;
 pub mod tokens;
@@ -44,6 +45,9 @@ use crate::stop::{Stop, exit};
 
 /// How long stopping may take before the process ends whatever blocks.
 pub const STOP_TIMEOUT: Duration = Duration::from_millis(4_500);
+
+/// How long requests under way may take when the process stops.
+const COURIERS_WITHIN: Duration = Duration::from_secs(2);
 
 /// What every room is handed.
 #[derive(Clone, Debug)]
@@ -107,6 +111,9 @@ impl Service {
         if common.plan.books {
             service.start_books(&common)?;
             watched.push(service.start_desk(&common)?);
+        }
+        if common.plan.tells() {
+            watched.push(service.start_notify(&common)?);
         }
         service.start_minder(&common, &watched);
         service.start_lookout(&common, watched);
@@ -250,6 +257,20 @@ impl Service {
             minder.run();
             (Ok(()), ())
         });
+    }
+
+    fn start_notify(&mut self, common: &Common) -> Result<Watched, Stopped> {
+        let notify::Telling { pumps, watched, follower, runtime } = notify::telling(common)?;
+        self.spawn("webhooks", &common.stop, move || {
+            let ended = follower.run();
+            // What is under way may come to its end, and is tried again by the next start where it does not.
+            runtime.shutdown_timeout(COURIERS_WITHIN);
+            (ended, ())
+        });
+        for (name, mut pump) in pumps {
+            self.spawn(&name, &common.stop, move || (pump.run(), pump));
+        }
+        Ok(watched)
     }
 
     fn start_lookout(&mut self, common: &Common, lines: Vec<Watched>) {

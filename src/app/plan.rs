@@ -11,6 +11,7 @@ use crate::kafka::client::Cluster;
 use crate::lines::audit::Audit;
 use crate::lines::bookkeeper::MadeUp;
 use crate::lines::desk::Desk;
+use crate::lines::notify::endpoint::Endpoints;
 use crate::lines::pump::Pace;
 use crate::lines::score::Forgetting;
 use crate::lines::start::First;
@@ -37,6 +38,8 @@ pub struct Names {
     pub card_history: String,
     /// Alerts.
     pub alerts: String,
+    /// What is owed to endpoints.
+    pub deliveries: String,
     /// Audit records.
     pub audit: String,
     /// What people decided.
@@ -81,12 +84,18 @@ pub struct Plan {
     pub score: bool,
     /// Whether `books` runs here.
     pub books: bool,
+    /// Whether `notify` runs here. Without endpoints it is not started.
+    pub notify: bool,
     /// The workers of `sight`.
     pub sight_crew: Crew,
     /// The workers of `score`.
     pub score_crew: Crew,
     /// The worker of `books`: outcomes are on one partition.
     pub books_crew: Crew,
+    /// The workers of `notify`.
+    pub notify_crew: Crew,
+    /// Who is told of alerts.
+    pub endpoints: Endpoints,
     /// The most alerts that the desk keeps at hand.
     pub alerts_max: usize,
     /// The desk, where somebody else wants to see it too; the service makes one where it needs it.
@@ -121,6 +130,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether anybody is told of alerts from here.
+    pub fn tells(&self) -> bool {
+        self.notify && !self.endpoints.0.is_empty()
+    }
+
     /// The name of a line's consumer group.
     pub fn group(&self, line: &str) -> String {
         format!("{}-{line}", self.group_prefix)

@@ -21,6 +21,7 @@ use crate::lines::beginnings::Beginnings;
 use crate::lines::books::BookTopics;
 use crate::lines::control::Control;
 use crate::lines::import::ListTopic;
+use crate::lines::notify::endpoint::Endpoints;
 use crate::lines::pump::Pace;
 use crate::lines::score::Forgetting;
 use crate::lines::start::{First, Stopped};
@@ -36,6 +37,16 @@ const BOOKS_CREW: Crew = Crew {
         linger: Duration::from_millis(5),
         offsets_interval: Duration::from_millis(100),
         offsets_records: 1_000,
+    },
+};
+
+const NOTIFY_CREW: Crew = Crew {
+    workers: 1,
+    workers_max: 4,
+    pace: Pace {
+        linger: Duration::ZERO,
+        offsets_interval: Duration::from_millis(500),
+        offsets_records: 10_000,
     },
 };
 
@@ -66,6 +77,7 @@ pub fn names(settings: &Settings) -> Names {
         sightings: settings.topics.sightings.clone(),
         card_history: settings.topics.card_history.clone(),
         alerts: settings.topics.alerts.clone(),
+        deliveries: format!("{}deliveries", settings.topics.prefix),
         audit: settings.topics.audit.clone(),
         outcomes: settings.topics.outcomes.clone(),
         control: settings.topics.control.clone(),
@@ -221,6 +233,7 @@ pub fn plan(settings: &Settings, keyring: Option<Keyring>) -> Result<Plan, Stopp
         sight: runs(Line::Sight),
         score: runs(Line::Score),
         books: runs(Line::Books),
+        notify: false,
         sight_crew: Crew {
             workers: settings.sight.workers,
             workers_max: settings.sight.workers_max,
@@ -240,6 +253,8 @@ pub fn plan(settings: &Settings, keyring: Option<Keyring>) -> Result<Plan, Stopp
             },
         },
         books_crew: BOOKS_CREW,
+        notify_crew: NOTIFY_CREW,
+        endpoints: Endpoints::default(),
         alerts_max: settings.books.alerts_max,
         desk: None,
         made_up: Arc::default(),

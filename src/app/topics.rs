@@ -15,6 +15,7 @@ pub fn wanted(names: &Names, partitions: Option<i32>) -> Vec<Wanted> {
         want(Role::Sightings, &names.sightings, partitions),
         want(Role::CardHistory, &names.card_history, partitions),
         want(Role::Alerts, &names.alerts, partitions),
+        want(Role::Deliveries, &names.deliveries, partitions),
         want(Role::Audit, &names.audit, Some(1)),
         // In one partition they have one order, and one worker at a time writes revisions.
         want(Role::Outcomes, &names.outcomes, Some(1)),
@@ -53,9 +54,10 @@ pub(super) fn check_at_start(plan: &Plan, probe: &Probe) -> Result<(), Stopped> 
         // Where cards are recognised it says which, where histories are kept it says for how long.
         Role::Exposures => true,
         Role::CardHistory => plan.score || plan.books,
-        Role::Alerts => plan.score || plan.books,
+        Role::Alerts => plan.score || plan.books || plan.tells(),
+        Role::Deliveries => plan.tells(),
         Role::Outcomes => plan.books,
-        Role::Control => plan.sight || plan.books,
+        Role::Control => plan.sight || plan.books || plan.tells(),
         Role::Sightings | Role::Audit | Role::DeadLetters => true,
     });
     let needed: Vec<Wanted> = needed.collect();

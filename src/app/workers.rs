@@ -43,6 +43,7 @@ pub(super) fn sweep_slots(common: &Common) -> Result<(), Stopped> {
         ("sight", common.plan.sight, common.plan.sight_crew),
         ("score", common.plan.score, common.plan.score_crew),
         ("books", common.plan.books, common.plan.books_crew),
+        ("notify", common.plan.tells(), common.plan.notify_crew),
     ];
     for (line, runs, crew) in lines {
         if runs {
@@ -139,7 +140,7 @@ pub(super) fn score(
         stop: common.stop.clone(),
     };
     let remembers = match &common.beginnings {
-        Some(_) => Remembers::Exactly(Box::new(restorer.clone())),
+        Some(_) => Remembers::Exactly(Arc::new(restorer.clone())),
         None => Remembers::Nothing,
     };
     let standings = Standings::default();
@@ -213,7 +214,7 @@ pub(super) fn decisions(common: &Common, desk: &Arc<Desk>) -> Result<(Pumps<Deci
     Ok((vec![(name, Pump::new(line, parts))], watched))
 }
 
-fn loop_metrics(common: &Common, line: &'static str) -> LoopMetrics {
+pub(super) fn loop_metrics(common: &Common, line: &'static str) -> LoopMetrics {
     let reasons: Vec<&'static str> = DeadReason::ALL.iter().map(|reason| reason.as_str()).collect();
     common.families.of(line, &reasons)
 }
@@ -230,13 +231,13 @@ fn undertaker(common: &Common, keyring: Option<&Keyring>, metrics: &LoopMetrics)
 }
 
 /// What a line reads, and where it begins.
-struct Input<'a> {
-    topic: &'a str,
-    first: First,
-    remembers: Remembers,
+pub(super) struct Input<'a> {
+    pub(super) topic: &'a str,
+    pub(super) first: First,
+    pub(super) remembers: Remembers,
 }
 
-fn parts<L: Line>(
+pub(super) fn parts<L: Line>(
     common: &Common,
     input: &Input<'_>,
     crew: Crew,

@@ -168,9 +168,10 @@ fn role(role: Role) -> &'static str {
         Role::Sightings => "sightings",
         Role::CardHistory => "histories",
         Role::Alerts => "alerts",
+        Role::Deliveries => "what is owed to endpoints",
         Role::Audit => "who did what",
         Role::Outcomes => "outcomes",
-        Role::Control => "that groups have begun",
+        Role::Control => "what the lines share",
         Role::DeadLetters => "dead letters",
     }
 }

@@ -11,7 +11,8 @@ use super::client::{ASK_TIMEOUT, Cluster};
 use super::probe::{AskError, Probe};
 pub use super::stay::{self, Stay};
 
-const DAY_MS: i64 = 24 * 3600 * 1000;
+const HOUR_MS: i64 = 3600 * 1000;
+const DAY_MS: i64 = 24 * HOUR_MS;
 /// Alerts wait at least this long for their receivers, in milliseconds: 14 days.
 pub const ALERTS_RETENTION_MS_MIN: i64 = 14 * DAY_MS;
 
@@ -33,6 +34,8 @@ pub enum Role {
     CardHistory,
     /// Alerts: kept at least 14 days.
     Alerts,
+    /// What is owed to endpoints: compacted, as many partitions as alerts.
+    Deliveries,
     /// Audit records: one partition, kept at least twelve months.
     Audit,
     /// What people decided: compacted, one partition.
@@ -65,6 +68,14 @@ impl Wanted {
                 settings.insert("max.compaction.lag.ms", (DAY_MS).to_string());
                 settings.insert("segment.ms", (DAY_MS).to_string());
                 settings.insert("delete.retention.ms", (DAY_MS).to_string());
+                settings.insert("min.cleanable.dirty.ratio", "0.1".to_owned());
+            }
+            Role::Deliveries => {
+                settings.insert("cleanup.policy", "compact".to_owned());
+                // It is read to its end whenever a partition is taken up, and most of it is done with in seconds.
+                settings.insert("max.compaction.lag.ms", (HOUR_MS).to_string());
+                settings.insert("segment.ms", (HOUR_MS).to_string());
+                settings.insert("delete.retention.ms", (HOUR_MS).to_string());
                 settings.insert("min.cleanable.dirty.ratio", "0.1".to_owned());
             }
             Role::Sightings => {
@@ -100,7 +111,9 @@ impl Wanted {
         let Some(settings) = &found.settings else { return faults };
         let policy = settings.get("cleanup.policy").map_or("", String::as_str);
         match self.role {
-            Role::Exposures | Role::CardHistory | Role::Outcomes | Role::Control if policy != "compact" => {
+            Role::Exposures | Role::CardHistory | Role::Outcomes | Role::Control | Role::Deliveries
+                if policy != "compact" =>
+            {
                 faults.push(format!("cleanup.policy is {policy}, needs compact: old records would be lost"));
             }
             Role::Sightings | Role::Alerts | Role::Audit | Role::DeadLetters

@@ -39,9 +39,9 @@ use courier::{Couriers, Settled};
 use endpoint::Endpoints;
 use restore::{Restored, Restorer};
 use sheets::{Sheet, Sheets};
-use state::{Held, NotifyState};
+use state::Held;
 
-pub use state::Bounds;
+pub use state::{Bounds, NotifyState};
 
 /// One worker of `notify`.
 #[derive(Debug)]
@@ -257,8 +257,8 @@ impl Line for Notify {
             for (key, value) in held.ledger.changes() {
                 self.write(progress.partition, &key, value.as_deref(), out)?;
             }
-            let partitions = self.restorer.partitions;
-            let taken = Taken { next: progress.next, control: held.control, partitions };
+            let (partitions, topic_id) = (self.restorer.partitions, held.mark.topic_id.clone());
+            let taken = Taken { next: progress.next, control: held.control, partitions, topic_id };
             let value = serde_json::to_vec(&taken)
                 .map_err(|error| Stopped::new(exit::INTERNAL, error.to_string()))?;
             self.write(progress.partition, &Key::Taken(progress.partition), Some(&value), out)?;

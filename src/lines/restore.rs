@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::patience::until_answered;
-use super::start::{Start, Stopped};
+use super::start::{Checkpoints, Start, Stopped};
 use crate::clock::Clock;
 use crate::fault;
 use crate::kafka::client::Cluster;
@@ -76,6 +76,12 @@ pub struct Restorer {
 impl std::fmt::Debug for Restorer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Restorer({})", self.topic)
+    }
+}
+
+impl Checkpoints for Restorer {
+    fn place(&self, partition: i32) -> Result<Option<(i64, Option<String>)>, Stopped> {
+        Ok(self.checkpoint(partition)?.map(|checkpoint| (checkpoint.next_offset, checkpoint.topic_id)))
     }
 }
 

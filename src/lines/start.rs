@@ -13,7 +13,7 @@ mod known;
 mod lost;
 
 pub use first::{First, pin};
-pub use known::Remembers;
+pub use known::{Checkpoints, Remembers};
 use known::{Known, Standing};
 pub(super) use lost::check_topic_id;
 

@@ -81,8 +81,8 @@ impl Ledger {
     }
 
     /// How far the partition was taken in, as it was restored.
-    pub fn taken(&self) -> Option<Taken> {
-        self.taken
+    pub fn taken(&self) -> Option<&Taken> {
+        self.taken.as_ref()
     }
 
     /// Whether this endpoint is known here.

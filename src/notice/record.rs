@@ -54,7 +54,7 @@ impl fmt::Display for Key {
 }
 
 /// How far a partition was taken in; written in every transaction that moves its offset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Taken {
     /// The next offset of the alerts.
     pub next: i64,
@@ -62,6 +62,9 @@ pub struct Taken {
     pub control: i64,
     /// How many partitions alerts and deliveries have; fixed for life.
     pub partitions: i32,
+    /// The id of the topic that these are offsets of, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic_id: Option<String>,
 }
 
 /// A range of alert offsets of which each alert that an endpoint wants is owed to it.

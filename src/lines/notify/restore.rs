@@ -11,7 +11,7 @@ use crate::kafka::client::Cluster;
 use crate::kafka::probe::Probe;
 use crate::lines::patience::until_answered;
 use crate::lines::read::Source;
-use crate::lines::start::{Start, Stopped};
+use crate::lines::start::{Checkpoints, Start, Stopped};
 use crate::notice::ledger::Ledger;
 use crate::stop::{Stop, exit};
 
@@ -53,6 +53,12 @@ impl std::fmt::Debug for Restorer {
     }
 }
 
+impl Checkpoints for Restorer {
+    fn place(&self, partition: i32) -> Result<Option<(i64, Option<String>)>, Stopped> {
+        Ok(self.read(partition)?.taken().map(|taken| (taken.next, taken.topic_id.clone())))
+    }
+}
+
 impl Restorer {
     /// Begins to restore the partition that `start` takes up; the result comes through the channel.
     pub fn begin(&self, start: &Start) -> Receiver<Result<Restored, Stopped>> {
@@ -66,7 +72,13 @@ impl Restorer {
     }
 
     fn restore(&self, start: &Start) -> Result<Restored, Stopped> {
-        let partition = start.partition;
+        let ledger = self.read(start.partition)?;
+        self.verify(start, &ledger)?;
+        let begins = self.begins(start, &ledger)?;
+        Ok(Restored { ledger, begins })
+    }
+
+    fn read(&self, partition: i32) -> Result<Ledger, Stopped> {
         let what = format!("watermarks of {}/{partition}", self.deliveries);
         let ask = || self.probe.watermarks(&self.deliveries, partition);
         // Not the stable end: behind it a predecessor's transaction may wait for its own.
@@ -82,9 +94,7 @@ impl Restorer {
                 Stopped::new(exit::DATA, format!("{place}: {error}; {hint}"))
             })
         })?;
-        self.verify(start, &ledger)?;
-        let begins = self.begins(start, &ledger)?;
-        Ok(Restored { ledger, begins })
+        Ok(ledger)
     }
 
     fn begins(

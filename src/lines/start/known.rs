@@ -1,6 +1,8 @@
 //! What is known of a group's place beside what Kafka has committed.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Arc;
 
 use super::{Start, Starts, Stopped};
 use crate::domain::begun::{Begun, BegunKey};
@@ -10,7 +12,6 @@ use crate::kafka::consumer::Committed;
 use crate::kafka::probe::Watermarks;
 use crate::lines::beginnings::Beginnings;
 use crate::lines::mark::Began;
-use crate::lines::restore::Restorer;
 
 /// What remembers that a group has begun, should Kafka forget it.
 #[derive(Debug, Clone)]
@@ -21,8 +22,17 @@ pub enum Remembers {
     Near(Beginnings),
     /// The same, where reading twice changes nothing in the end.
     NearEnough(Beginnings),
-    /// Checkpoints in the histories, written in the transaction of the offsets: they are the place itself.
-    Exactly(Box<Restorer>),
+    /// Checkpoints beside a line's own state, written in the transaction of the offsets: they are the place itself.
+    Exactly(Arc<dyn Checkpoints>),
+}
+
+/// Where a line's own state says that its input stands.
+pub trait Checkpoints: Debug + Send + Sync {
+    /// The next offset of a partition and the id of the topic it is an offset of; `None` before the first transaction.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    fn place(&self, partition: i32) -> Result<Option<(i64, Option<String>)>, Stopped>;
 }
 
 /// A group's place in a partition, from another source than its committed offset.
@@ -76,7 +86,7 @@ impl Starts {
         let (beginnings, safe) = match &self.remembers {
             _ if fault::broken("begun-not-remembered") => return Ok(BTreeMap::new()),
             Remembers::Nothing => return Ok(BTreeMap::new()),
-            Remembers::Exactly(restorer) => return checkpoints(restorer, standings),
+            Remembers::Exactly(state) => return checkpoints(&**state, standings),
             Remembers::Near(beginnings) => (beginnings, false),
             Remembers::NearEnough(beginnings) => (beginnings, true),
         };
@@ -117,11 +127,10 @@ impl Starts {
 }
 
 /// The checkpoints of those partitions of which Kafka knows nothing.
-fn checkpoints(restorer: &Restorer, standings: &[Standing]) -> Result<BTreeMap<i32, Known>, Stopped> {
+fn checkpoints(state: &dyn Checkpoints, standings: &[Standing]) -> Result<BTreeMap<i32, Known>, Stopped> {
     let mut known = BTreeMap::new();
     for standing in standings.iter().filter(|standing| standing.committed.is_none()) {
-        let Some(checkpoint) = restorer.checkpoint(standing.partition)? else { continue };
-        let (next, topic_id) = (checkpoint.next_offset, checkpoint.topic_id);
+        let Some((next, topic_id)) = state.place(standing.partition)? else { continue };
         let place = Known { next, committed: true, topic_id, safe: true, ..Known::default() };
         known.insert(standing.partition, place);
     }
