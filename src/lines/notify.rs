@@ -8,6 +8,7 @@
 pub mod board;
 pub mod courier;
 pub mod endpoint;
+pub mod office;
 pub mod restore;
 mod rounds;
 pub mod sheets;

@@ -1,0 +1,342 @@
+//! What somebody who is not `notify` sees of the ledgers, and what they may ask for: for the command line and for HTTP.
+//! Everything is read from the topics as they are, and asked for by a record on the control topic, so any process
+//! and any machine will do.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::sheets::{Found, Shelf, Wish};
+use crate::clock::Clock;
+use crate::domain::delivery::{DeliveryId, EndpointName};
+use crate::domain::time::Timestamp;
+use crate::kafka::native::Message;
+use crate::kafka::probe::Probe;
+use crate::lines::control::Control;
+use crate::lines::snapshot::Snapshots;
+use crate::lines::start::Stopped;
+use crate::notice::control::{
+    Board, Command, Disabled, EndpointState, Replay, Why, command_key, endpoint_key,
+};
+use crate::notice::record::{Account, Key, Member, Owed, Stage};
+use crate::stop::exit;
+
+/// How long a record may take to be written.
+const WITHIN: Duration = Duration::from_secs(15);
+/// Deliveries in one command.
+const COMMAND_MAX: usize = 500;
+
+/// A delivery that is owed, or failed for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// To whom.
+    pub endpoint: EndpointName,
+    /// Its id.
+    pub id: DeliveryId,
+    /// The partition of its alerts.
+    pub partition: i32,
+    /// What stands in the ledger.
+    pub owed: Owed,
+}
+
+/// How things stand with one endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// Alerts owed in deliveries that are made out.
+    pub made_out: u64,
+    /// Alerts owed in ranges, at most.
+    pub in_ranges: u64,
+    /// Deliveries that failed for good.
+    pub failed: u64,
+    /// Since when the oldest delivery that is made out is owed.
+    pub oldest: Option<Timestamp>,
+    /// What all processes share.
+    pub state: EndpointState,
+    /// Whether any process ever told it anything.
+    pub known: bool,
+}
+
+/// Everything that is written about endpoints.
+#[derive(Debug, Default)]
+pub struct Ledgers {
+    /// Deliveries, by endpoint and id.
+    pub entries: Vec<Entry>,
+    /// Accounts, by endpoint and partition.
+    pub accounts: BTreeMap<EndpointName, BTreeMap<i32, Account>>,
+    /// What all processes share.
+    pub board: Board,
+}
+
+impl Ledgers {
+    /// How things stand with each endpoint that is known.
+    pub fn standings(&self) -> BTreeMap<EndpointName, Standing> {
+        let mut standings: BTreeMap<EndpointName, Standing> = BTreeMap::new();
+        for (name, state) in &self.board.endpoints {
+            standings.entry(name.clone()).or_default().state = state.clone();
+        }
+        for (name, accounts) in &self.accounts {
+            let standing = standings.entry(name.clone()).or_default();
+            standing.known = true;
+            let ranges = accounts.values().flat_map(|account| &account.ranges);
+            standing.in_ranges = ranges.map(|range| range.count).sum();
+        }
+        for entry in &self.entries {
+            let standing = standings.entry(entry.endpoint.clone()).or_default();
+            match entry.owed.stage {
+                Stage::Failed => standing.failed += 1,
+                Stage::Waiting | Stage::Gathering => {
+                    standing.made_out += entry.owed.members.len() as u64;
+                    let since = entry.owed.since;
+                    standing.oldest = Some(standing.oldest.map_or(since, |oldest| oldest.min(since)));
+                }
+            }
+        }
+        standings
+    }
+
+    /// Deliveries that wait for their next attempt, the next first.
+    pub fn pending<'a>(&'a self, endpoint: Option<&'a EndpointName>) -> Vec<&'a Entry> {
+        let mut pending: Vec<&'a Entry> = self.of(endpoint, |stage| stage != Stage::Failed).collect();
+        pending.sort_by_key(|entry| (entry.owed.due, entry.id.clone()));
+        pending
+    }
+
+    /// Deliveries that failed for good, the oldest first.
+    pub fn failed<'a>(&'a self, endpoint: Option<&'a EndpointName>) -> Vec<&'a Entry> {
+        let mut failed: Vec<&'a Entry> = self.of(endpoint, |stage| stage == Stage::Failed).collect();
+        failed.sort_by_key(|entry| (entry.owed.since, entry.id.clone()));
+        failed
+    }
+
+    fn of<'a>(
+        &'a self,
+        endpoint: Option<&'a EndpointName>,
+        stage: impl Fn(Stage) -> bool + 'a,
+    ) -> impl Iterator<Item = &'a Entry> {
+        let wanted = move |entry: &&Entry| endpoint.is_none_or(|name| entry.endpoint == *name);
+        self.entries.iter().filter(wanted).filter(move |entry| stage(entry.owed.stage))
+    }
+
+    /// Whether an alert is owed to an endpoint still: made out, failed, or somewhere in a range.
+    pub fn is_owed(&self, endpoint: &EndpointName, partition: i32, offset: i64) -> bool {
+        let in_range = self.accounts.get(endpoint).and_then(|accounts| accounts.get(&partition));
+        let in_range = in_range.is_some_and(|account| {
+            account.ranges.iter().any(|range| (range.from..range.to).contains(&offset))
+        });
+        let mut mine = self.of(Some(endpoint), |_| true).filter(|entry| entry.partition == partition);
+        in_range || mine.any(|entry| entry.owed.members.iter().any(|member| member.offset == offset))
+    }
+}
+
+/// The office: reads ledgers and takes requests.
+#[derive(Debug, Clone)]
+pub struct Office {
+    /// Reads topics to their end.
+    pub snapshots: Snapshots,
+    /// The topic of the ledgers.
+    pub deliveries: String,
+    /// Reads alerts.
+    pub shelf: Shelf,
+    /// The control topic.
+    pub control: Control,
+    /// Asks for watermarks and times.
+    pub probe: Probe,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Office {
+    /// The ledgers as they are at this moment.
+    ///
+    /// # Errors
+    /// When a topic cannot be read.
+    pub fn read(&self) -> Result<Ledgers, Stopped> {
+        let mut entries: BTreeMap<(EndpointName, DeliveryId, i32), Owed> = BTreeMap::new();
+        let mut ledgers = Ledgers::default();
+        self.snapshots.topic("the ledger", &self.deliveries, |message: &Message<'_>| {
+            let key = message.key().and_then(|key| std::str::from_utf8(key).ok()).and_then(Key::parse);
+            let wrong = |error: serde_json::Error| {
+                let place = format!("{}/{}", self.deliveries, message.partition());
+                Stopped::new(exit::DATA, format!("{place} offset {}: {error}", message.offset()))
+            };
+            match key {
+                Some(Key::Owed(name, id)) => {
+                    let place = (name, id, message.partition());
+                    match message.value() {
+                        Some(value) => {
+                            drop(entries.insert(place, serde_json::from_slice(value).map_err(wrong)?));
+                        }
+                        None => drop(entries.remove(&place)),
+                    }
+                }
+                Some(Key::Endpoint(name)) => {
+                    let accounts = ledgers.accounts.entry(name).or_default();
+                    match message.value() {
+                        Some(value) => {
+                            let account = serde_json::from_slice(value).map_err(wrong)?;
+                            accounts.insert(message.partition(), account);
+                        }
+                        None => drop(accounts.remove(&message.partition())),
+                    }
+                }
+                Some(Key::Taken(_)) | None => {}
+            }
+            Ok(())
+        })?;
+        let entry = |((endpoint, id, partition), owed)| Entry { endpoint, id, partition, owed };
+        ledgers.entries = entries.into_iter().map(entry).collect();
+        ledgers.board = self.board()?;
+        Ok(ledgers)
+    }
+
+    /// What all processes share, as it is at this moment.
+    ///
+    /// # Errors
+    /// When the topic cannot be read.
+    pub fn board(&self) -> Result<Board, Stopped> {
+        let mut board = Board::default();
+        let mut place = 0;
+        self.control.read(|key, value| {
+            // The order is what counts here; offsets are for those that carry commands out.
+            place += 1;
+            board
+                .apply(place, key, value)
+                .map_err(|error| Stopped::new(exit::DATA, format!("{}: {error}", self.control.topic)))
+        })?;
+        Ok(board)
+    }
+
+    /// Switches an endpoint on or off. False where it is so already.
+    ///
+    /// # Errors
+    /// When the control topic cannot be read or written.
+    pub fn switch(&self, endpoint: &EndpointName, on: bool, by: &str) -> Result<bool, Stopped> {
+        let mut state = self.board()?.endpoints.get(endpoint).cloned().unwrap_or_default();
+        if state.disabled.is_none() == on {
+            return Ok(false);
+        }
+        state.failing_since = None;
+        state.disabled =
+            (!on).then(|| Disabled { at: self.clock.now(), why: Why::Asked, by: Some(by.to_owned()) });
+        self.put_state(endpoint, &state)?;
+        Ok(true)
+    }
+
+    /// Says that an endpoint signs with a newer key.
+    ///
+    /// # Errors
+    /// When the control topic cannot be read or written.
+    pub fn rotated(&self, endpoint: &EndpointName, generation: &str) -> Result<(), Stopped> {
+        let mut state = self.board()?.endpoints.get(endpoint).cloned().unwrap_or_default();
+        state.generation = Some(generation.to_owned());
+        self.put_state(endpoint, &state)
+    }
+
+    fn put_state(&self, endpoint: &EndpointName, state: &EndpointState) -> Result<(), Stopped> {
+        let value =
+            serde_json::to_vec(state).map_err(|error| Stopped::new(exit::INTERNAL, error.to_string()))?;
+        self.control.put(&[(endpoint_key(endpoint), value)], WITHIN)
+    }
+
+    /// Asks for what failed for good to be tried again; how many deliveries.
+    ///
+    /// # Errors
+    /// When a topic cannot be read or written.
+    pub fn replay_failed(&self, endpoint: &EndpointName, by: &str) -> Result<u64, Stopped> {
+        let ledgers = self.read()?;
+        let failed = ledgers.failed(Some(endpoint));
+        let failed: Vec<(i32, DeliveryId, Vec<Member>)> = failed
+            .into_iter()
+            .map(|entry| (entry.partition, entry.id.clone(), entry.owed.members.clone()))
+            .collect();
+        for part in failed.chunks(COMMAND_MAX) {
+            self.ask(endpoint, Replay::Failed(part.to_vec()), by)?;
+        }
+        Ok(failed.len() as u64)
+    }
+
+    /// Asks for every alert that was written in a time to be told again; of how many offsets.
+    ///
+    /// # Errors
+    /// When a topic cannot be read or written.
+    pub fn replay_time(
+        &self,
+        endpoint: &EndpointName,
+        since: Timestamp,
+        until: Option<Timestamp>,
+        by: &str,
+    ) -> Result<u64, Stopped> {
+        let partitions = self.probe.partitions(&self.shelf.topic)?.unwrap_or(0);
+        let mut ranges = Vec::new();
+        for partition in 0..partitions {
+            let from = self.probe.offset_at(&self.shelf.topic, partition, since)?;
+            let to = match until {
+                Some(until) => self.probe.offset_at(&self.shelf.topic, partition, until)?,
+                None => self.probe.watermarks(&self.shelf.topic, partition)?.high,
+            };
+            if from < to {
+                ranges.push((partition, from, to));
+            }
+        }
+        let count = ranges.iter().map(|(_, from, to)| u64::try_from(to - from).unwrap_or(0)).sum();
+        if !ranges.is_empty() {
+            self.ask(endpoint, Replay::Ranges(ranges), by)?;
+        }
+        Ok(count)
+    }
+
+    /// Asks for one alert to be told again, by its id or by that of a delivery of it. False where there is none.
+    ///
+    /// # Errors
+    /// When a topic cannot be read or written.
+    pub fn replay_one(&self, endpoint: &EndpointName, id: &str, by: &str) -> Result<bool, Stopped> {
+        let ledgers = self.read()?;
+        if let Some(entry) = ledgers.failed(Some(endpoint)).into_iter().find(|entry| entry.id.as_str() == id)
+        {
+            let failed = (entry.partition, entry.id.clone(), entry.owed.members.clone());
+            self.ask(endpoint, Replay::Failed(vec![failed]), by)?;
+            return Ok(true);
+        }
+        let mut found: Option<(i32, Member)> = None;
+        self.snapshots.topic("the alerts", &self.shelf.topic, |message: &Message<'_>| {
+            if let Some(sheet) = super::sheets::Sheet::of(message) {
+                let delivery = DeliveryId::of_alert(&sheet.alert);
+                if sheet.alert.id == id || delivery.as_str() == id {
+                    // Of several revisions the newest.
+                    found = Some((message.partition(), Member { offset: sheet.offset, id: delivery }));
+                }
+            }
+            Ok(())
+        })?;
+        let Some(found) = found else { return Ok(false) };
+        self.ask(endpoint, Replay::Alerts(vec![found]), by)?;
+        Ok(true)
+    }
+
+    fn ask(&self, endpoint: &EndpointName, replay: Replay, by: &str) -> Result<(), Stopped> {
+        let command = Command { endpoint: endpoint.clone(), replay, by: by.to_owned(), at: self.clock.now() };
+        let value =
+            serde_json::to_vec(&command).map_err(|error| Stopped::new(exit::INTERNAL, error.to_string()))?;
+        let id = format!("{:013}-{:016x}", command.at.millis(), rand::random::<u64>());
+        self.control.put(&[(command_key(&id), value)], WITHIN)
+    }
+
+    /// Alerts from an offset of a partition on, at most so many, and the first offset that was not read.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn alerts(
+        &self,
+        partition: i32,
+        from: i64,
+        most: usize,
+    ) -> Result<(Vec<Arc<super::sheets::Sheet>>, i64), Stopped> {
+        let to = self.probe.watermarks(&self.shelf.topic, partition)?.high;
+        let range = crate::notice::record::Range { from, to: to.max(from), count: 0, asked: true };
+        let endpoint = "-".parse().map_err(|_| Stopped::new(exit::INTERNAL, "no name"))?;
+        match self.shelf.fetch(partition, &Wish::Range { endpoint, range, most })? {
+            Found::Range { sheets, upto, .. } => Ok((sheets, upto)),
+            _ => Ok((Vec::new(), to)),
+        }
+    }
+}
