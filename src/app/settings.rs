@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::plan::{Crew, Names, Plan, TopicCheck};
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::codec::dead_letter::Payload;
 use crate::codec::mapping::Mapping;
 use crate::config::{self, Line, Settings, Start};
@@ -22,8 +22,11 @@ use crate::lines::books::BookTopics;
 use crate::lines::control::Control;
 use crate::lines::import::ListTopic;
 use crate::lines::notify::endpoint::Endpoints;
+use crate::lines::notify::office::Office;
+use crate::lines::notify::sheets::Shelf;
 use crate::lines::pump::Pace;
 use crate::lines::score::Forgetting;
+use crate::lines::snapshot::Snapshots;
 use crate::lines::start::{First, Stopped};
 use crate::lines::sweep::{Sweeper, TendedUntil};
 use crate::scoring::rules::{DEFAULT_RULES, RuleSet};
@@ -112,6 +115,35 @@ pub fn book_topics(settings: &Settings) -> BookTopics {
         sight_group: group("sight"),
         score_group: group("score"),
     }
+}
+
+/// Where somebody who is not `notify` sees what is owed to endpoints, and asks for things.
+///
+/// # Errors
+/// When the client refuses its settings.
+pub fn webhook_office(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Office, Stopped> {
+    let (cluster, names) = (cluster(settings), names(settings));
+    let probe = Probe::new(&cluster).map_err(|error| refused(&error))?;
+    let group = format!("{}-webhook", settings.instance.group_prefix);
+    Ok(Office {
+        snapshots: Snapshots {
+            cluster: cluster.clone(),
+            probe: probe.clone(),
+            group: group.clone(),
+            clock: Arc::clone(clock),
+        },
+        deliveries: names.deliveries,
+        shelf: Shelf {
+            cluster: cluster.clone(),
+            probe: probe.clone(),
+            group: group.clone(),
+            topic: names.alerts,
+            clock: Arc::clone(clock),
+        },
+        control: Control::new(cluster, probe.clone(), names.control, group, Arc::clone(clock)),
+        probe,
+        clock: Arc::clone(clock),
+    })
 }
 
 /// Removes records of cards as the settings say, and writes it down in `audit`.

@@ -6,6 +6,7 @@ mod incident;
 mod key;
 mod list;
 mod record;
+mod webhook;
 mod work;
 
 use std::ffi::OsString;
@@ -24,6 +25,7 @@ pub use incident::{
 pub use key::{DeadLettersCommand, KeyCommand, LetterArgs, Place, PrimaryArgs};
 pub use list::{CardKindArg, ListArgs, ListFormat, ReferenceColumn, ReferenceColumnError, Source};
 pub use record::{AuditCommand, AuditFilter, SkipArgs};
+pub use webhook::{DeliveriesArgs, EndpointArgs, ReplayArgs, RotateArgs, SwitchArgs, WebhookCommand};
 pub use work::{
     BacktestArgs, CheckArgs, DemoArgs, FingerprintArgs, RunArgs, SimulateArgs, TokenCommand, TopicsArgs,
 };
@@ -115,6 +117,9 @@ pub enum Command {
     Alerts(AlertsCommand),
     /// Write down what an alert turned out to be.
     Outcome(OutcomeArgs),
+    /// Look after the endpoints that are told of alerts, and what is owed to them.
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
     /// Judge labelled history: precision, recall, false alarms per catch.
     Backtest(BacktestArgs),
     /// Make a world of cards, merchants, thieves and a breach, with the truth about it.

@@ -23,6 +23,7 @@ mod skip;
 mod sweep;
 mod token;
 mod topics;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -73,6 +74,7 @@ fn dispatch(args: Args, output: &Output) -> Result<(), Stopped> {
         Command::Sweep(command) => sweep::run(&args, command, output),
         Command::Alerts(command) => alerts::run(&args, command, output),
         Command::Outcome(outcome) => outcome::run(&args, outcome, output),
+        Command::Webhook(command) => webhook::run(&args, command, output),
         Command::Topics(topics) => topics::run(&args, topics, output),
         Command::Audit(command) => audit::run(&args, command, output),
         Command::SkipTo(skip) => skip::run(&args, skip, output),

@@ -114,6 +114,27 @@ pub fn read(path: &Path, bytes_max: usize) -> Result<Secret, PrivateError> {
     Ok(Secret::new(line.to_vec()))
 }
 
+/// Puts a file in the place of one that is there, whole or not at all, for its owner alone.
+///
+/// # Errors
+/// When it cannot be written; then what was there stays.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), PrivateError> {
+    let io = |cause| PrivateError::Io { what: "write", path: path.to_owned(), cause };
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let beside = path.with_file_name(name);
+    // Of a replacement that was interrupted nothing is of use.
+    match std::fs::remove_file(&beside) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(io(error)),
+    }
+    create(&beside, bytes)?;
+    std::fs::rename(&beside, path).map_err(io)?;
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(directory).and_then(|directory| directory.sync_all()).map_err(io)
+}
+
 /// Makes the file at `path` for its owner alone, and the directory it is in where there is none. Never over an
 /// existing file.
 ///

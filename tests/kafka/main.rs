@@ -29,3 +29,4 @@ mod rotation;
 mod service;
 mod starts;
 mod sweeping;
+mod webhooks;

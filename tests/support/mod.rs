@@ -29,6 +29,7 @@ pub mod deployment;
 pub mod kafka;
 pub mod observe;
 pub mod program;
+pub mod receiver;
 pub mod records;
 pub mod schema;
 pub mod tool;

@@ -181,7 +181,7 @@ pub enum Moment {
 }
 
 impl Moment {
-    fn at(self, now: Timestamp) -> Timestamp {
+    pub fn at(self, now: Timestamp) -> Timestamp {
         match self {
             Moment::At(at) => at,
             Moment::Ago(millis) => now.plus_millis(-millis),
@@ -194,7 +194,7 @@ pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
     moment(text).map(|moment| moment.at(SystemClock.now()))
 }
 
-fn moment(text: &str) -> Result<Moment, String> {
+pub(super) fn moment(text: &str) -> Result<Moment, String> {
     const UNITS: [(char, i64); 4] = [('s', 1_000), ('m', 60_000), ('h', 3_600_000), ('d', 86_400_000)];
     for (unit, millis) in UNITS {
         if let Some(number) = text.strip_suffix(unit).and_then(|number| number.parse::<u32>().ok()) {

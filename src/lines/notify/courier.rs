@@ -15,6 +15,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::endpoint::{Endpoint, Endpoints};
 use super::sheets::{Sheet, Tenure};
 use crate::clock::Clock;
+use crate::codec::wire;
+use crate::domain::alert::Alert;
 use crate::domain::delivery::{DeliveryId, EndpointName, Failure};
 use crate::domain::time::Timestamp;
 use crate::notice::body::{Context, Message, Told};
@@ -163,7 +165,7 @@ impl Courier {
     }
 
     async fn carry(&mut self, job: &Job) -> Option<Missed> {
-        let request = match self.request(job) {
+        let request = match request(&self.endpoint, job, self.clock.now()) {
             Ok(request) => request,
             Err(reason) => {
                 tracing::error!(endpoint = %self.endpoint.name, delivery = %job.id, reason, "no body could be made");
@@ -181,33 +183,73 @@ impl Courier {
             Err(failure) => Some(Missed { failure, retry_after: None }),
         }
     }
+}
 
-    fn request(&self, job: &Job) -> Result<Request, String> {
-        let endpoint = &*self.endpoint;
-        let told: Vec<Told<'_>> =
-            job.sheets.iter().map(|sheet| Told { alert: &sheet.alert, json: &sheet.json }).collect();
-        let message = match (endpoint.batch, told.as_slice()) {
-            (None, [one]) => Message::One(*one),
-            (_, all) => Message::Batch(all),
-        };
-        let context = Context { endpoint: &endpoint.name, show: endpoint.show, link: endpoint.link.as_ref() };
-        let body = endpoint.shape.render(message, &context).map_err(|error| error.to_string())?;
-        let mut headers = self.signed(job.id.as_str(), &body.bytes);
-        headers.push(("cardwatch-attempt".to_owned(), job.attempt.to_string()));
-        if let Some(sheet) = job.sheets.last() {
-            headers.push(("cardwatch-raised-at".to_owned(), sheet.alert.raised_at.to_string()));
-        }
-        for (name, value) in &endpoint.headers {
-            let value = std::str::from_utf8(value.expose()).map_err(|_| "a header is not text".to_owned())?;
-            headers.push((name.clone(), value.to_owned()));
-        }
-        Request::new(&body.content_type, headers, Bytes::from(body.bytes)).map_err(|error| error.to_string())
-    }
+/// The request that a job is made of, signed at `now`.
+fn request(endpoint: &Endpoint, job: &Job, now: Timestamp) -> Result<Request, String> {
+    let told: Vec<Told<'_>> =
+        job.sheets.iter().map(|sheet| Told { alert: &sheet.alert, json: &sheet.json }).collect();
+    let message = match (endpoint.batch, told.as_slice()) {
+        (None, [one]) => Message::One(*one),
+        (_, all) => Message::Batch(all),
+    };
+    let raised = job.sheets.last().map(|sheet| sheet.alert.raised_at);
+    make(endpoint, message, job.id.as_str(), job.attempt, raised, now)
+}
 
-    /// The headers of Standard Webhooks, signed at this moment.
-    fn signed(&self, id: &str, body: &[u8]) -> Vec<(String, String)> {
-        sign(&self.endpoint, id, body, self.clock.now())
+/// A request to an endpoint: body, signature and headers.
+fn make(
+    endpoint: &Endpoint,
+    message: Message<'_>,
+    id: &str,
+    attempt: u32,
+    raised: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Request, String> {
+    let context = Context { endpoint: &endpoint.name, show: endpoint.show, link: endpoint.link.as_ref() };
+    let body = endpoint.shape.render(message, &context).map_err(|error| error.to_string())?;
+    let mut headers = sign(endpoint, id, &body.bytes, now);
+    headers.push(("cardwatch-attempt".to_owned(), attempt.to_string()));
+    headers.extend(raised.map(|raised| ("cardwatch-raised-at".to_owned(), raised.to_string())));
+    for (name, value) in &endpoint.headers {
+        let value = std::str::from_utf8(value.expose()).map_err(|_| "a header is not text".to_owned())?;
+        headers.push((name.clone(), value.to_owned()));
     }
+    Request::new(&body.content_type, headers, Bytes::from(body.bytes)).map_err(|error| error.to_string())
+}
+
+/// What one attempt outside the ledger came to.
+#[derive(Debug)]
+pub struct Tried {
+    /// The id it went under.
+    pub id: String,
+    /// The status of the answer, or why there was none.
+    pub outcome: Result<u16, Failure>,
+    /// What else is known of a failure.
+    pub detail: Option<String>,
+}
+
+/// Tells an endpoint of one alert, once, beside the ledger: for somebody who tries the connection.
+///
+/// # Errors
+/// When no body can be made of the alert.
+pub async fn try_once(
+    endpoint: &Endpoint,
+    post: &mut dyn Post,
+    alert: &Alert,
+    clock: &dyn Clock,
+) -> Result<Tried, String> {
+    let json = wire::encode_alert(alert).map_err(|error| error.to_string())?;
+    let told = [Told { alert, json: &json }];
+    let message = match endpoint.batch {
+        None => Message::One(told[0]),
+        Some(_) => Message::Batch(&told),
+    };
+    let id = DeliveryId::of_alert(alert).to_string();
+    let request = make(endpoint, message, &id, 1, Some(alert.raised_at), clock.now())?;
+    let outcome = post.post(request).await.map(|answer| answer.status);
+    let detail = post.detail().map(str::to_owned);
+    Ok(Tried { id, outcome, detail })
 }
 
 /// The headers of Standard Webhooks for a body, signed at `now`.

@@ -1,0 +1,244 @@
+//! Alerts told to endpoints: signed, at least once, through restarts, kills and outages of the receiver.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cardwatch::notice::sign::{Scheme, SigningKey};
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::Value;
+use sha2::Sha256;
+
+use crate::deployment::{DRAIN, Deployment, WITHIN, fails, json, lines, ok, transaction};
+use crate::support::load::card_number;
+use crate::support::program::Ended;
+use crate::support::receiver::{Behaviour, Received, Receiver};
+use crate::support::{Program, wait};
+
+/// A rule that raises an alert for every sighting.
+const RULES: &str = "[[rule]]\nname = \"every\"\nwhen = \"true\"\nscore = 100\ntext = \"a sighting\"\n";
+
+/// A deployment with a list, a rule for every sighting and receivers on a runtime of their own.
+struct House {
+    deployment: Deployment,
+    runtime: tokio::runtime::Runtime,
+    secret: String,
+    sent: usize,
+}
+
+impl House {
+    fn new(area: &str) -> Option<House> {
+        let deployment = Deployment::new(area)?;
+        let list = deployment.file("list", lines(0..100));
+        ok(deployment.open("shop", &["--list", &list]));
+        let secret = SigningKey::fresh(Scheme::Symmetric, &[7; 32]).to_string();
+        let file = deployment.file("hooks.secret", &secret);
+        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        Some(House { deployment, runtime, secret, sent: 0 })
+    }
+
+    fn receiver(&self, behaviour: Behaviour) -> Receiver {
+        self.runtime.block_on(Receiver::start(behaviour, None))
+    }
+
+    /// The configuration with these endpoints; a schedule of tenths of seconds.
+    fn config(&self, endpoints: &[(&str, &Receiver, &str)]) -> String {
+        let rules = self.deployment.file("rules.toml", RULES);
+        let mut more = format!("[alerts]\nrules = \"{rules}\"\n");
+        more += &self.deployment.token("root", "admin", "root-0123456789abcdef0123456789abcdef");
+        for (name, receiver, own) in endpoints {
+            more += &format!(
+                "[[webhooks]]\nname = \"{name}\"\nurl = \"http://{}/hook\"\nallow_insecure = true\n\
+                 allow_networks = [\"127.0.0.0/8\"]\nsecret_file = \"{}\"\n\
+                 schedule = [\"0s\", \"200ms\", \"500ms\", \"1s\", \"2s\", \"2s\", \"2s\", \"2s\"]\n\
+                 probe_every = \"1s\"\n{own}\n",
+                receiver.address,
+                self.deployment.path("hooks.secret").display(),
+            );
+        }
+        more
+    }
+
+    fn run(&self, more: &str) -> Program {
+        self.deployment.run_with(more)
+    }
+
+    /// So many transactions on cards of their own: an alert each. Their alerts' ids, with those before.
+    fn alerts(&mut self, count: usize) -> BTreeSet<String> {
+        let from = self.sent;
+        self.sent += count;
+        self.deployment.send((from..self.sent).map(|n| transaction(n, &card_number(n % 100))));
+        let records = self.deployment.await_records("alerts", self.sent);
+        records.iter().map(|record| record.json()["id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The command with the endpoints in its configuration.
+    fn command(&self, more: &str, arguments: &[&str]) -> Value {
+        let arguments: Vec<&str> =
+            ["--format", "json"].into_iter().chain(arguments.iter().copied()).collect();
+        json(&ok(Program::with(&arguments).config(&(self.deployment.config() + more)).env("USER", "anna")))
+    }
+
+    /// Waits until the endpoint is owed so many alerts.
+    fn await_owed(&self, more: &str, endpoint: &str, owed: u64) -> Value {
+        wait::until("what is owed", WITHIN, || {
+            let list = self.command(more, &["webhook", "list"]);
+            let of = list.as_array().unwrap().iter().find(|row| row["endpoint"] == endpoint).cloned();
+            of.filter(|row| row["owed"] == owed)
+        })
+    }
+
+    /// Checks the signature of every request by the standard alone.
+    fn verify(&self, received: &[Received]) {
+        let encoded = self.secret.strip_prefix("whsec_").unwrap();
+        let key = data_encoding::BASE64.decode(encoded.as_bytes()).unwrap();
+        for request in received {
+            let (id, at) = (request.header("webhook-id").unwrap(), request.header("webhook-timestamp").unwrap());
+            assert!(!id.contains('.'));
+            let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
+            mac.update(format!("{id}.{at}.").as_bytes());
+            mac.update(&request.body);
+            let wanted = format!("v1,{}", data_encoding::BASE64.encode(&mac.finalize().into_bytes()));
+            let signatures: Vec<&str> = request.header("webhook-signature").unwrap().split(' ').collect();
+            assert!(signatures.contains(&wanted.as_str()), "{signatures:?}");
+        }
+    }
+}
+
+/// How often each alert was told, by the id in its body.
+fn told(receiver: &Receiver) -> BTreeMap<String, usize> {
+    let mut told = BTreeMap::new();
+    for request in receiver.received() {
+        let alert: Value = serde_json::from_slice(&request.body).unwrap();
+        *told.entry(alert["id"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    told
+}
+
+fn await_told(receiver: &Receiver, wanted: &BTreeSet<String>) {
+    wait::until("every alert at the receiver", WITHIN, || {
+        let told = told(receiver);
+        wanted.iter().all(|id| told.contains_key(id)).then_some(())
+    });
+}
+
+#[test]
+fn alerts_arrive_signed_once_each_and_a_restart_tells_none_again() {
+    let Some(mut house) = House::new("hooks-signed") else { return };
+    let receiver = house.receiver(Behaviour::status(204));
+    let more = house.config(&[("issuer", &receiver, "")]);
+    let mut program = house.run(&more);
+    let ids = house.alerts(20);
+    await_told(&receiver, &ids);
+    house.await_owed(&more, "issuer", 0);
+    assert_eq!(program.terminate(DRAIN), Ended::Code(0), "{}", program.transcript());
+    let mut program = house.run(&more);
+    let more_ids = house.alerts(1);
+    await_told(&receiver, &more_ids);
+    assert_eq!(program.terminate(DRAIN), Ended::Code(0), "{}", program.transcript());
+    let received = receiver.received();
+    house.verify(&received);
+    assert_eq!(told(&receiver), more_ids.iter().map(|id| (id.clone(), 1)).collect());
+    for request in &received {
+        assert_eq!(request.header("content-type"), Some("application/json"));
+        assert_eq!(request.header("cardwatch-attempt"), Some("1"));
+        let alert: Value = serde_json::from_slice(&request.body).unwrap();
+        let id = format!("{}-{}", alert["id"].as_str().unwrap(), alert["revision"]);
+        assert_eq!(request.header("webhook-id"), Some(id.as_str()));
+        assert_eq!(alert["raised_at"].as_str(), request.header("cardwatch-raised-at"));
+    }
+}
+
+#[test]
+fn what_is_owed_survives_a_kill_and_goes_out_under_the_same_ids() {
+    let Some(mut house) = House::new("hooks-killed") else { return };
+    let (down, well) = (house.receiver(Behaviour::status(500)), house.receiver(Behaviour::status(200)));
+    let more = house.config(&[("down", &down, ""), ("well", &well, "")]);
+    let mut program = house.run(&more);
+    let ids = house.alerts(30);
+    await_told(&well, &ids);
+    wait::until("an attempt that fails", WITHIN, || (!down.received().is_empty()).then_some(()));
+    house.await_owed(&more, "down", 30);
+    program.kill();
+    let before = down.received().len();
+    down.behave(Behaviour::status(200));
+    let mut program = house.run(&more);
+    wait::until("every alert at the receiver", WITHIN, || {
+        let after: BTreeSet<String> = down.received()[before..]
+            .iter()
+            .map(|request| request.header("webhook-id").unwrap().to_owned())
+            .collect();
+        (after == ids.iter().map(|id| format!("{id}-1")).collect()).then_some(())
+    });
+    house.await_owed(&more, "down", 0);
+    assert_eq!(program.terminate(DRAIN), Ended::Code(0), "{}", program.transcript());
+    house.verify(&down.received());
+}
+
+#[test]
+fn an_endpoint_that_is_gone_is_disabled_until_somebody_enables_it() {
+    let Some(mut house) = House::new("hooks-gone") else { return };
+    let receiver = house.receiver(Behaviour::status(410));
+    let more = house.config(&[("issuer", &receiver, "")]);
+    let mut program = house.run(&more);
+    house.alerts(1);
+    wait::until("the endpoint disabled", WITHIN, || {
+        let list = house.command(&more, &["webhook", "list"]);
+        (list[0]["disabled"]["why"] == "gone").then_some(())
+    });
+    receiver.behave(Behaviour::status(200));
+    let ids = house.alerts(5);
+    house.await_owed(&more, "issuer", 6);
+    let asked = receiver.received().len();
+    ok(Program::with(&["webhook", "enable", "issuer", "--as", "Ops"]).config(&(house.deployment.config() + &more)));
+    await_told(&receiver, &ids);
+    house.await_owed(&more, "issuer", 0);
+    assert!(receiver.received().len() >= asked + 6);
+    assert_eq!(program.terminate(DRAIN), Ended::Code(0), "{}", program.transcript());
+    let audit = house.deployment.committed("audit");
+    let acts: Vec<Value> = audit.iter().map(|record| record.json()).collect();
+    assert!(acts.iter().any(|act| act["act"] == "endpoint_change" && act["target"] == "endpoint/issuer"), "{acts:?}");
+}
+
+#[test]
+fn what_failed_for_good_is_listed_and_told_again_on_request() {
+    let Some(mut house) = House::new("hooks-failed") else { return };
+    let receiver = house.receiver(Behaviour::status(200));
+    let own = "schedule = [\"0s\", \"100ms\"]\n";
+    let more = house.config(&[("issuer", &receiver, "")]).replace(
+        "schedule = [\"0s\", \"200ms\", \"500ms\", \"1s\", \"2s\", \"2s\", \"2s\", \"2s\"]\n",
+        own,
+    );
+    let mut program = house.run(&more);
+    let first = house.alerts(1);
+    await_told(&receiver, &first);
+    receiver.behave(Behaviour::status(400));
+    house.alerts(1);
+    // A delivery fails for good while the endpoint takes others.
+    wait::until("two attempts", WITHIN, || (receiver.received().len() >= 3).then_some(()));
+    receiver.behave(Behaviour::status(200));
+    let all = house.alerts(1);
+    wait::until("every alert told", WITHIN, || {
+        let list = house.command(&more, &["webhook", "list"]);
+        (list[0]["owed"] == 0).then_some(())
+    });
+    let failed = house.command(&more, &["webhook", "failed", "issuer"]);
+    if failed.as_array().unwrap().len() == 1 {
+        ok(Program::with(&["webhook", "replay", "issuer", "--failed"])
+            .config(&(house.deployment.config() + &more)));
+    }
+    await_told(&receiver, &all);
+    let before = receiver.received().len();
+    let id = all.iter().next().unwrap();
+    ok(Program::with(&["webhook", "replay", "issuer", "--id", id]).config(&(house.deployment.config() + &more)));
+    wait::until("the alert once more", WITHIN, || {
+        let again = receiver.received();
+        again[before..].iter().any(|r| r.header("webhook-id") == Some(&format!("{id}-1"))).then_some(())
+    });
+    assert_eq!(program.terminate(DRAIN), Ended::Code(0), "{}", program.transcript());
+    fails(
+        Program::with(&["webhook", "replay", "isuer", "--failed"]).config(&(house.deployment.config() + &more)),
+        64,
+        &["there is no endpoint isuer", "issuer"],
+    );
+}
