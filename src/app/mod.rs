@@ -11,6 +11,7 @@ pub mod plan;
 pub mod settings;
 pub mod tokens;
 pub mod topics;
+pub mod webhooks;
 mod workers;
 
 use std::sync::{Arc, Mutex};
@@ -112,7 +113,7 @@ impl Service {
             service.start_books(&common)?;
             watched.push(service.start_desk(&common)?);
         }
-        if common.plan.tells() {
+        if common.plan.notify {
             watched.push(service.start_notify(&common)?);
         }
         service.start_minder(&common, &watched);

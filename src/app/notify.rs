@@ -85,6 +85,7 @@ pub(super) fn telling(common: &Common) -> Result<Telling, Stopped> {
         alerts: plan.topics.alerts.clone(),
         partitions: workers::partitions(common)?,
         endpoints: plan.endpoints.clone(),
+        stall: plan.deliveries_restore_timeout,
         clock: Arc::clone(&common.clock),
         stop: common.stop.clone(),
     };
@@ -101,7 +102,7 @@ pub(super) fn telling(common: &Common) -> Result<Telling, Stopped> {
         Some(_) => Remembers::Exactly(Arc::new(restorer.clone())),
         None => Remembers::Nothing,
     };
-    let bounds = Bounds::default();
+    let bounds = Bounds { room: plan.deliveries_room, ..Bounds::default() };
     let mut pumps = Vec::new();
     for worker in 0..plan.notify_crew.workers {
         let name = format!("notify-{worker}");

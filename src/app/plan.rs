@@ -38,12 +38,12 @@ pub struct Names {
     pub card_history: String,
     /// Alerts.
     pub alerts: String,
-    /// What is owed to endpoints.
-    pub deliveries: String,
     /// Audit records.
     pub audit: String,
     /// What people decided.
     pub outcomes: String,
+    /// What is owed to endpoints.
+    pub deliveries: String,
     /// What the lines tell each other.
     pub control: String,
     /// Dead letters.
@@ -84,7 +84,7 @@ pub struct Plan {
     pub score: bool,
     /// Whether `books` runs here.
     pub books: bool,
-    /// Whether `notify` runs here. Without endpoints it is not started.
+    /// Whether `notify` runs here: it is enabled, and there are endpoints.
     pub notify: bool,
     /// The workers of `sight`.
     pub sight_crew: Crew,
@@ -94,8 +94,12 @@ pub struct Plan {
     pub books_crew: Crew,
     /// The workers of `notify`.
     pub notify_crew: Crew,
-    /// Who is told of alerts.
+    /// Whom `notify` tells.
     pub endpoints: Endpoints,
+    /// The most deliveries that are made out at once for each endpoint and partition.
+    pub deliveries_room: usize,
+    /// How long restoring what is owed may stand still.
+    pub deliveries_restore_timeout: Duration,
     /// The most alerts that the desk keeps at hand.
     pub alerts_max: usize,
     /// The desk, where somebody else wants to see it too; the service makes one where it needs it.
@@ -130,11 +134,6 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Whether anybody is told of alerts from here.
-    pub fn tells(&self) -> bool {
-        self.notify && !self.endpoints.0.is_empty()
-    }
-
     /// The name of a line's consumer group.
     pub fn group(&self, line: &str) -> String {
         format!("{}-{line}", self.group_prefix)

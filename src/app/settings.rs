@@ -43,16 +43,6 @@ const BOOKS_CREW: Crew = Crew {
     },
 };
 
-const NOTIFY_CREW: Crew = Crew {
-    workers: 1,
-    workers_max: 4,
-    pace: Pace {
-        linger: Duration::ZERO,
-        offsets_interval: Duration::from_millis(500),
-        offsets_records: 10_000,
-    },
-};
-
 /// The cluster of the settings.
 pub fn cluster(settings: &Settings) -> Cluster {
     let properties = settings.kafka.properties.iter();
@@ -80,9 +70,9 @@ pub fn names(settings: &Settings) -> Names {
         sightings: settings.topics.sightings.clone(),
         card_history: settings.topics.card_history.clone(),
         alerts: settings.topics.alerts.clone(),
-        deliveries: format!("{}deliveries", settings.topics.prefix),
         audit: settings.topics.audit.clone(),
         outcomes: settings.topics.outcomes.clone(),
+        deliveries: settings.topics.deliveries.clone(),
         control: settings.topics.control.clone(),
         dead_letters: settings.topics.dead_letters.clone(),
     }
@@ -251,9 +241,17 @@ pub fn judge(settings: &Settings) -> Result<Judge, Stopped> {
 /// The plan of the settings. `keyring` is `None` where `sight` does not run.
 ///
 /// # Errors
-/// When the mapping or the rules are wrong.
+/// When the mapping, the rules or an endpoint is wrong.
 pub fn plan(settings: &Settings, keyring: Option<Keyring>) -> Result<Plan, Stopped> {
     let runs = |line| settings.lines.enabled.contains(&line);
+    let judge = judge(settings)?;
+    let endpoints = match runs(Line::Notify) {
+        true => super::webhooks::endpoints(settings, Some(judge.rules())).map_err(|problems| {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            Stopped::new(exit::CONFIG, problems.join("\n"))
+        })?,
+        false => Endpoints::default(),
+    };
     Ok(Plan {
         cluster: cluster(settings),
         topics: names(settings),
@@ -265,7 +263,8 @@ pub fn plan(settings: &Settings, keyring: Option<Keyring>) -> Result<Plan, Stopp
         sight: runs(Line::Sight),
         score: runs(Line::Score),
         books: runs(Line::Books),
-        notify: false,
+        // Without endpoints there is nobody to tell, and nothing of it needs to be there.
+        notify: !endpoints.0.is_empty(),
         sight_crew: Crew {
             workers: settings.sight.workers,
             workers_max: settings.sight.workers_max,
@@ -285,8 +284,18 @@ pub fn plan(settings: &Settings, keyring: Option<Keyring>) -> Result<Plan, Stopp
             },
         },
         books_crew: BOOKS_CREW,
-        notify_crew: NOTIFY_CREW,
-        endpoints: Endpoints::default(),
+        notify_crew: Crew {
+            workers: settings.notify.workers,
+            workers_max: settings.notify.workers_max,
+            pace: Pace {
+                linger: settings.notify.linger,
+                offsets_interval: settings.notify.commit_interval,
+                offsets_records: settings.notify.commit_records as u64,
+            },
+        },
+        endpoints,
+        deliveries_room: settings.notify.room,
+        deliveries_restore_timeout: settings.notify.restore_timeout,
         alerts_max: settings.books.alerts_max,
         desk: None,
         made_up: Arc::default(),
@@ -299,7 +308,7 @@ pub fn plan(settings: &Settings, keyring: Option<Keyring>) -> Result<Plan, Stopp
         accept_gap: None,
         mapping: mapping(settings)?,
         keyring,
-        judge: judge(settings)?,
+        judge,
         payload: match settings.dead_letter_payload() {
             config::Payload::Omit => Payload::Omit,
             // Reading the settings has seen to it that there is a key.

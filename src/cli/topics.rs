@@ -168,10 +168,10 @@ fn role(role: Role) -> &'static str {
         Role::Sightings => "sightings",
         Role::CardHistory => "histories",
         Role::Alerts => "alerts",
-        Role::Deliveries => "what is owed to endpoints",
         Role::Audit => "who did what",
         Role::Outcomes => "outcomes",
-        Role::Control => "what the lines share",
+        Role::Deliveries => "what is owed to endpoints",
+        Role::Control => "that groups have begun",
         Role::DeadLetters => "dead letters",
     }
 }

@@ -14,7 +14,7 @@ use crate::app::audit::audit;
 use crate::app::settings::webhook_office;
 use crate::app::webhooks::endpoints;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Problems, Settings};
+use crate::config::Settings;
 use crate::domain::audit::{Act, Via};
 use crate::domain::delivery::EndpointName;
 use crate::files::private;
@@ -36,8 +36,10 @@ const SECRET_BYTES_MAX: usize = 8 * 1024;
 
 pub(super) fn run(args: &Args, command: &WebhookCommand, output: &Output) -> Result<(), Stopped> {
     let settings = settings(args)?;
-    let endpoints = endpoints(&settings, None)
-        .map_err(|problems| Stopped::new(exit::CONFIG, Problems(problems).to_string()))?;
+    let endpoints = endpoints(&settings, None).map_err(|problems| {
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        Stopped::new(exit::CONFIG, problems.join("\n"))
+    })?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let desk = Desk { settings, endpoints, clock };
     match command {

@@ -48,7 +48,7 @@ pub fn of(role: Role, found: &Found, written_every: Duration) -> Option<Stay> {
     let ms = |name: &str| settings.get(name).and_then(|text| text.parse::<i64>().ok());
     let unlink = ms("file.delete.delay.ms").unwrap_or(UNLINK_MS);
     let total = match role {
-        // The audit log, the control topic and what is owed name no card.
+        // The audit log, the ledger of deliveries and the control topic name no card.
         Role::Input | Role::Audit | Role::Control | Role::Deliveries => return None,
         Role::Exposures | Role::CardHistory | Role::Outcomes => {
             let lag = ms("max.compaction.lag.ms")?;

@@ -34,12 +34,12 @@ pub enum Role {
     CardHistory,
     /// Alerts: kept at least 14 days.
     Alerts,
-    /// What is owed to endpoints: compacted, as many partitions as alerts.
-    Deliveries,
     /// Audit records: one partition, kept at least twelve months.
     Audit,
     /// What people decided: compacted, one partition.
     Outcomes,
+    /// What is owed to endpoints: compacted, as many partitions as alerts.
+    Deliveries,
     /// What the lines tell each other: compacted, one partition.
     Control,
     /// Records that could not be read.
@@ -72,10 +72,12 @@ impl Wanted {
             }
             Role::Deliveries => {
                 settings.insert("cleanup.policy", "compact".to_owned());
-                // It is read to its end whenever a partition is taken up, and most of it is done with in seconds.
-                settings.insert("max.compaction.lag.ms", (HOUR_MS).to_string());
+                // Most of it is done with within seconds, and all that is there is read when a partition is taken up:
+                // short segments are cleaned often.
                 settings.insert("segment.ms", (HOUR_MS).to_string());
-                settings.insert("delete.retention.ms", (HOUR_MS).to_string());
+                settings.insert("segment.bytes", (64 * 1024 * 1024).to_string());
+                settings.insert("max.compaction.lag.ms", (HOUR_MS).to_string());
+                settings.insert("delete.retention.ms", (DAY_MS).to_string());
                 settings.insert("min.cleanable.dirty.ratio", "0.1".to_owned());
             }
             Role::Sightings => {
@@ -311,6 +313,12 @@ mod tests {
                 "cleanup.policy is delete, needs compact: old records would be lost",
             ),
             (Role::Alerts, Some(8), found(8, &forever), ""),
+            (
+                Role::Deliveries,
+                Some(8),
+                found(8, &delete),
+                "cleanup.policy is delete, needs compact: old records would be lost",
+            ),
             (
                 Role::Alerts,
                 Some(8),

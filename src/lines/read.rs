@@ -44,6 +44,20 @@ impl Source<'_> {
         &self,
         from: i64,
         until: i64,
+        visit: impl FnMut(&Message<'_>) -> Result<(), Stopped>,
+    ) -> Result<(), Stopped> {
+        self.read_within(STALL, from, until, visit)
+    }
+
+    /// The same, where standing still for `stall` is a failure.
+    ///
+    /// # Errors
+    /// As [`Source::read`].
+    pub(super) fn read_within(
+        &self,
+        stall: Duration,
+        from: i64,
+        until: i64,
         mut visit: impl FnMut(&Message<'_>) -> Result<(), Stopped>,
     ) -> Result<(), Stopped> {
         if from >= until {
@@ -57,7 +71,7 @@ impl Source<'_> {
             reached = self.turn(&mut reader, reached, &mut visit)?;
             if reached > before {
                 last_progress = self.clock.instant();
-            } else if self.clock.instant() - last_progress > STALL {
+            } else if self.clock.instant() - last_progress > stall {
                 return Err(self.failed(&format!("no progress at offset {reached} of {until}")));
             }
         }

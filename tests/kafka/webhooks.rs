@@ -93,7 +93,8 @@ impl House {
         let encoded = self.secret.strip_prefix("whsec_").unwrap();
         let key = data_encoding::BASE64.decode(encoded.as_bytes()).unwrap();
         for request in received {
-            let (id, at) = (request.header("webhook-id").unwrap(), request.header("webhook-timestamp").unwrap());
+            let (id, at) =
+                (request.header("webhook-id").unwrap(), request.header("webhook-timestamp").unwrap());
             assert!(!id.contains('.'));
             let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
             mac.update(format!("{id}.{at}.").as_bytes());
@@ -190,14 +191,18 @@ fn an_endpoint_that_is_gone_is_disabled_until_somebody_enables_it() {
     let ids = house.alerts(5);
     house.await_owed(&more, "issuer", 6);
     let asked = receiver.received().len();
-    ok(Program::with(&["webhook", "enable", "issuer", "--as", "Ops"]).config(&(house.deployment.config() + &more)));
+    ok(Program::with(&["webhook", "enable", "issuer", "--as", "Ops"])
+        .config(&(house.deployment.config() + &more)));
     await_told(&receiver, &ids);
     house.await_owed(&more, "issuer", 0);
     assert!(receiver.received().len() >= asked + 6);
     assert_eq!(program.terminate(DRAIN), Ended::Code(0), "{}", program.transcript());
     let audit = house.deployment.committed("audit");
     let acts: Vec<Value> = audit.iter().map(|record| record.json()).collect();
-    assert!(acts.iter().any(|act| act["act"] == "endpoint_change" && act["target"] == "endpoint/issuer"), "{acts:?}");
+    assert!(
+        acts.iter().any(|act| act["act"] == "endpoint_change" && act["target"] == "endpoint/issuer"),
+        "{acts:?}"
+    );
 }
 
 #[test]
@@ -205,10 +210,9 @@ fn what_failed_for_good_is_listed_and_told_again_on_request() {
     let Some(mut house) = House::new("hooks-failed") else { return };
     let receiver = house.receiver(Behaviour::status(200));
     let own = "schedule = [\"0s\", \"100ms\"]\n";
-    let more = house.config(&[("issuer", &receiver, "")]).replace(
-        "schedule = [\"0s\", \"200ms\", \"500ms\", \"1s\", \"2s\", \"2s\", \"2s\", \"2s\"]\n",
-        own,
-    );
+    let more = house
+        .config(&[("issuer", &receiver, "")])
+        .replace("schedule = [\"0s\", \"200ms\", \"500ms\", \"1s\", \"2s\", \"2s\", \"2s\", \"2s\"]\n", own);
     let mut program = house.run(&more);
     let first = house.alerts(1);
     await_told(&receiver, &first);
@@ -230,14 +234,16 @@ fn what_failed_for_good_is_listed_and_told_again_on_request() {
     await_told(&receiver, &all);
     let before = receiver.received().len();
     let id = all.iter().next().unwrap();
-    ok(Program::with(&["webhook", "replay", "issuer", "--id", id]).config(&(house.deployment.config() + &more)));
+    ok(Program::with(&["webhook", "replay", "issuer", "--id", id])
+        .config(&(house.deployment.config() + &more)));
     wait::until("the alert once more", WITHIN, || {
         let again = receiver.received();
         again[before..].iter().any(|r| r.header("webhook-id") == Some(&format!("{id}-1"))).then_some(())
     });
     assert_eq!(program.terminate(DRAIN), Ended::Code(0), "{}", program.transcript());
     fails(
-        Program::with(&["webhook", "replay", "isuer", "--failed"]).config(&(house.deployment.config() + &more)),
+        Program::with(&["webhook", "replay", "isuer", "--failed"])
+            .config(&(house.deployment.config() + &more)),
         64,
         &["there is no endpoint isuer", "issuer"],
     );

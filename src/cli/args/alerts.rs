@@ -181,6 +181,7 @@ pub enum Moment {
 }
 
 impl Moment {
+    /// The point in time that is meant at `now`.
     pub fn at(self, now: Timestamp) -> Timestamp {
         match self {
             Moment::At(at) => at,

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
 
 use super::endpoint::{Endpoints, Since};
 use crate::clock::Clock;
@@ -39,6 +40,8 @@ pub struct Restorer {
     pub alerts: String,
     /// How many partitions both have.
     pub partitions: i32,
+    /// How long it may stand still.
+    pub stall: Duration,
     /// Who is told.
     pub endpoints: Endpoints,
     /// Tells the time.
@@ -86,7 +89,7 @@ impl Restorer {
         let mut ledger = Ledger::default();
         let (cluster, group, topic) = (&self.cluster, self.group.as_str(), self.deliveries.as_str());
         let source = Source { cluster, group, topic, partition, what: "the ledger", clock: &*self.clock };
-        source.read(marks.low, marks.high, |message| {
+        source.read_within(self.stall, marks.low, marks.high, |message| {
             let key = message.key().unwrap_or_default();
             ledger.restore(key, message.value()).map_err(|error| {
                 let place = format!("{topic}/{partition} offset {}", message.offset());

@@ -18,7 +18,7 @@ use crate::notice::standing::Standing;
 /// How much is kept at hand.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Deliveries made out for each endpoint, over all partitions of a worker.
+    /// Deliveries made out for each endpoint and partition.
     pub room: usize,
     /// Bytes of alerts kept in memory.
     pub shelf_bytes: usize,
@@ -28,7 +28,7 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Bounds {
-        Bounds { room: 2_000, shelf_bytes: 16 * 1024 * 1024, window: 32 }
+        Bounds { room: 1_000, shelf_bytes: 16 * 1024 * 1024, window: 32 }
     }
 }
 
@@ -130,8 +130,7 @@ impl NotifyState {
 
     /// How much is made out for an endpoint in each partition, and how.
     pub(super) fn intake(&self, endpoint: &Endpoint, bounds: &Bounds) -> Intake {
-        let room = (bounds.room / self.held.len().max(1)).max(16);
-        Intake { room, closed: self.disabled.contains(&endpoint.name), batch: endpoint.batch }
+        Intake { room: bounds.room, closed: self.disabled.contains(&endpoint.name), batch: endpoint.batch }
     }
 
     pub(super) fn standing(&mut self, endpoint: &Endpoint) -> &mut Standing {
