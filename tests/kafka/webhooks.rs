@@ -9,7 +9,7 @@ use sha2::Sha256;
 
 use crate::deployment::{DRAIN, Deployment, WITHIN, fails, json, lines, ok, transaction};
 use crate::support::load::card_number;
-use crate::support::program::Ended;
+use crate::support::program::{Ended, Signal};
 use crate::support::receiver::{Behaviour, Received, Receiver};
 use crate::support::{Program, wait};
 
@@ -200,7 +200,7 @@ fn an_endpoint_that_is_gone_is_disabled_until_somebody_enables_it() {
     let audit = house.deployment.committed("audit");
     let acts: Vec<Value> = audit.iter().map(|record| record.json()).collect();
     assert!(
-        acts.iter().any(|act| act["act"] == "endpoint_change" && act["target"] == "endpoint/issuer"),
+        acts.iter().any(|act| act["act"] == "endpoint_change" && act["subject"] == "endpoint/issuer"),
         "{acts:?}"
     );
 }
@@ -247,4 +247,36 @@ fn what_failed_for_good_is_listed_and_told_again_on_request() {
         64,
         &["there is no endpoint isuer", "issuer"],
     );
+}
+
+#[test]
+fn while_a_key_is_replaced_both_sign_and_a_test_alert_goes_out_at_once() {
+    let Some(mut house) = House::new("hooks-rotated") else { return };
+    let receiver = house.receiver(Behaviour::status(200));
+    let more = house.config(&[("issuer", &receiver, "")]);
+    let mut program = house.run(&more);
+    let rotated = ok(Program::with(&["webhook", "rotate", "issuer", "--keep", "1h"])
+        .config(&(house.deployment.config() + &more)));
+    assert!(!rotated.transcript().contains("whsec_"), "a key was shown");
+    let file = std::fs::read_to_string(house.deployment.path("hooks.secret")).unwrap();
+    assert_eq!(
+        file.lines().filter(|line| line.starts_with("whsec_")).count(),
+        2,
+        "not the old key beside a new one"
+    );
+    program.signal(Signal::HUP);
+    let signatures = |request: &Received| request.header("webhook-signature").unwrap().split(' ').count();
+    wait::until("both keys sign", WITHIN, || {
+        house.alerts(1);
+        receiver.received().last().is_some_and(|request| signatures(request) == 2).then_some(())
+    });
+    house.verify(&receiver.received());
+    let before = receiver.received().len();
+    let tested = house.command(&more, &["webhook", "test", "issuer"]);
+    assert_eq!(tested["status"], 200);
+    let received = receiver.received();
+    let alert: Value = serde_json::from_slice(&received[before].body).unwrap();
+    assert_eq!(alert["kind"], "test");
+    house.verify(&received[before..]);
+    assert_eq!(program.terminate(DRAIN), Ended::Code(0), "{}", program.transcript());
 }
