@@ -19,7 +19,7 @@ pub const SWEEP_POINTS: [&str; 4] = ["after-close", "in-part", "after-part", "be
 
 /// The broken variants that tests must catch: those of `tests/faults` and `tests/kafka`, and of this file where no
 /// process is needed.
-pub const BROKEN: [&str; 22] = [
+pub const BROKEN: [&str; 24] = [
     "offsets-outside-transaction",
     "merge-before-commit",
     "restore-to-stable-offset",
@@ -42,6 +42,8 @@ pub const BROKEN: [&str; 22] = [
     "hold-ignored",
     "late-outcome-kept",
     "other-names-ignored",
+    "request-before-ledger",
+    "offsets-before-ledger",
 ];
 
 #[cfg(feature = "faults")]

@@ -280,3 +280,46 @@ fn while_a_key_is_replaced_both_sign_and_a_test_alert_goes_out_at_once() {
     house.verify(&received[before..]);
     assert_eq!(program.terminate(DRAIN), Ended::Code(0), "{}", program.transcript());
 }
+
+/// Whether an alert that was being told when the process was killed is told after the next start. The first process
+/// has these faults.
+fn is_told_after_a_kill(area: &str, faults: &str) -> Option<bool> {
+    let mut house = House::new(area)?;
+    let receiver = house.receiver(Behaviour::Hang);
+    let more = house.config(&[("issuer", &receiver, "")]);
+    let config = house.deployment.config() + &more;
+    let mut broken = Program::with(&["run"]).config(&config).env("CARDWATCH_FAULTS", faults).start();
+    broken.await_http(&house.deployment.url("health/ready"), WITHIN, |status, _| status == 200);
+    let ids = house.alerts(1);
+    wait::until("a request under way", WITHIN, || (!receiver.received().is_empty()).then_some(()));
+    let alerts = house.deployment.topic("alerts");
+    wait::until("the alert committed", WITHIN, || {
+        let committed = house.deployment.kafka.committed(&house.deployment.group("notify"), &alerts);
+        committed.iter().any(|place| place.offset.is_some_and(|offset| offset > 0)).then_some(())
+    });
+    broken.kill();
+    let before = receiver.received().len();
+    receiver.behave(Behaviour::status(200));
+    let mut program = Program::with(&["run"]).config(&config).start();
+    let told = wait::poll(std::time::Duration::from_secs(12), || {
+        let alive = program.poll_end().is_none();
+        let after = receiver.received();
+        let told = after[before..]
+            .iter()
+            .any(|request| ids.iter().any(|id| request.header("webhook-id") == Some(&format!("{id}-1"))));
+        (told || !alive).then_some(told)
+    });
+    program.kill();
+    Some(told.unwrap_or(false))
+}
+
+#[test]
+fn a_request_before_its_ledger_and_offsets_before_theirs_are_caught() {
+    let Some(sound) = is_told_after_a_kill("hooks-sound", "") else { return };
+    assert!(sound, "the sound build lost what it owed");
+    for (area, variant) in [("hooks-early", "request-before-ledger"), ("hooks-late", "offsets-before-ledger")]
+    {
+        let told = is_told_after_a_kill(area, &format!("break:{variant}"));
+        assert_eq!(told, Some(false), "{variant} is not caught");
+    }
+}
