@@ -12,7 +12,7 @@ use crate::config::Settings;
 use crate::domain::audit::{By, Via};
 use crate::files::audit::AuditFile;
 use crate::kafka::probe::Probe;
-use crate::lines::audit::{Audit, AuditPlaces, Trail};
+use crate::lines::audit::{Audit, AuditPlaces, Deed, Trail};
 use crate::lines::start::Stopped;
 use crate::stop::exit;
 
@@ -61,4 +61,34 @@ pub fn trail(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Trail, Stoppe
     let probe = Probe::new(&cluster).map_err(|error| Stopped::new(exit::CONFIG, error.to_string()))?;
     let group = format!("{}-audit", settings.instance.group_prefix);
     Ok(Trail { cluster, probe, topic: settings.topics.audit.clone(), group, clock })
+}
+
+/// Does all of `deeds` at once, or none of it, by `act`. Each is written down before and, when it is done, after.
+/// Gives how many they are.
+///
+/// # Errors
+/// Why one of them cannot be written down: nothing was done.
+pub(super) fn all_or_none(
+    audit: &Audit,
+    deeds: impl IntoIterator<Item = Deed>,
+    act: impl FnOnce(),
+) -> Result<usize, String> {
+    let mut begun = Vec::new();
+    for deed in deeds {
+        match audit.begin(deed) {
+            Ok(one) => begun.push(one),
+            Err(stopped) => {
+                begun.into_iter().for_each(|one| one.failed(&stopped.message));
+                return Err(stopped.message);
+            }
+        }
+    }
+    let count = begun.len();
+    act();
+    for one in begun {
+        if let Err(stopped) = one.done() {
+            tracing::warn!(reason = stopped.message, "the audit log misses an end");
+        }
+    }
+    Ok(count)
 }

@@ -10,6 +10,7 @@ pub mod plan;
 pub mod settings;
 pub mod tokens;
 pub mod topics;
+pub mod webhooks;
 mod workers;
 
 use std::sync::{Arc, Mutex};

@@ -11,6 +11,7 @@ use crate::kafka::client::Cluster;
 use crate::lines::audit::Audit;
 use crate::lines::bookkeeper::MadeUp;
 use crate::lines::desk::Desk;
+use crate::lines::notify::endpoint::Endpoints;
 use crate::lines::pump::Pace;
 use crate::lines::score::Forgetting;
 use crate::lines::start::First;
@@ -41,6 +42,8 @@ pub struct Names {
     pub audit: String,
     /// What people decided.
     pub outcomes: String,
+    /// What is owed to endpoints.
+    pub deliveries: String,
     /// What the lines tell each other.
     pub control: String,
     /// Dead letters.
@@ -81,12 +84,22 @@ pub struct Plan {
     pub score: bool,
     /// Whether `books` runs here.
     pub books: bool,
+    /// Whether `notify` runs here: it is enabled, and there are endpoints.
+    pub notify: bool,
     /// The workers of `sight`.
     pub sight_crew: Crew,
     /// The workers of `score`.
     pub score_crew: Crew,
     /// The worker of `books`: outcomes are on one partition.
     pub books_crew: Crew,
+    /// The workers of `notify`.
+    pub notify_crew: Crew,
+    /// Whom `notify` tells.
+    pub endpoints: Endpoints,
+    /// The most deliveries that are made out at once for each endpoint and partition.
+    pub deliveries_room: usize,
+    /// How long restoring what is owed may stand still.
+    pub deliveries_restore_timeout: Duration,
     /// The most alerts that the desk keeps at hand.
     pub alerts_max: usize,
     /// The desk, where somebody else wants to see it too; the service makes one where it needs it.

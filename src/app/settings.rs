@@ -21,6 +21,7 @@ use crate::lines::beginnings::Beginnings;
 use crate::lines::books::BookTopics;
 use crate::lines::control::Control;
 use crate::lines::import::ListTopic;
+use crate::lines::notify::endpoint::Endpoints;
 use crate::lines::pump::Pace;
 use crate::lines::score::Forgetting;
 use crate::lines::start::{First, Stopped};
@@ -68,6 +69,7 @@ pub fn names(settings: &Settings) -> Names {
         alerts: settings.topics.alerts.clone(),
         audit: settings.topics.audit.clone(),
         outcomes: settings.topics.outcomes.clone(),
+        deliveries: settings.topics.deliveries.clone(),
         control: settings.topics.control.clone(),
         dead_letters: settings.topics.dead_letters.clone(),
     }
@@ -207,9 +209,17 @@ pub fn judge(settings: &Settings) -> Result<Judge, Stopped> {
 /// The plan of the settings. `keyring` is `None` where `sight` does not run.
 ///
 /// # Errors
-/// When the mapping or the rules are wrong.
+/// When the mapping, the rules or an endpoint is wrong.
 pub fn plan(settings: &Settings, keyring: Option<Keyring>) -> Result<Plan, Stopped> {
     let runs = |line| settings.lines.enabled.contains(&line);
+    let judge = judge(settings)?;
+    let endpoints = match runs(Line::Notify) {
+        true => super::webhooks::endpoints(settings, Some(judge.rules())).map_err(|problems| {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            Stopped::new(exit::CONFIG, problems.join("\n"))
+        })?,
+        false => Endpoints::default(),
+    };
     Ok(Plan {
         cluster: cluster(settings),
         topics: names(settings),
@@ -221,6 +231,8 @@ pub fn plan(settings: &Settings, keyring: Option<Keyring>) -> Result<Plan, Stopp
         sight: runs(Line::Sight),
         score: runs(Line::Score),
         books: runs(Line::Books),
+        // Without endpoints there is nobody to tell, and nothing of it needs to be there.
+        notify: !endpoints.0.is_empty(),
         sight_crew: Crew {
             workers: settings.sight.workers,
             workers_max: settings.sight.workers_max,
@@ -240,6 +252,18 @@ pub fn plan(settings: &Settings, keyring: Option<Keyring>) -> Result<Plan, Stopp
             },
         },
         books_crew: BOOKS_CREW,
+        notify_crew: Crew {
+            workers: settings.notify.workers,
+            workers_max: settings.notify.workers_max,
+            pace: Pace {
+                linger: settings.notify.linger,
+                offsets_interval: settings.notify.commit_interval,
+                offsets_records: settings.notify.commit_records as u64,
+            },
+        },
+        endpoints,
+        deliveries_room: settings.notify.room,
+        deliveries_restore_timeout: settings.notify.restore_timeout,
         alerts_max: settings.books.alerts_max,
         desk: None,
         made_up: Arc::default(),
@@ -252,7 +276,7 @@ pub fn plan(settings: &Settings, keyring: Option<Keyring>) -> Result<Plan, Stopp
         accept_gap: None,
         mapping: mapping(settings)?,
         keyring,
-        judge: judge(settings)?,
+        judge,
         payload: match settings.dead_letter_payload() {
             config::Payload::Omit => Payload::Omit,
             // Reading the settings has seen to it that there is a key.

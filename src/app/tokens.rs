@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::audit::all_or_none;
 use crate::config::HttpTokens;
 use crate::domain::audit::Act;
 use crate::files::tokens::read_token;
@@ -39,24 +40,8 @@ pub fn load(settings: &HttpTokens) -> Result<Tokens, Vec<String>> {
 /// What is wrong with each that cannot be used, or why the change cannot be written down: the old ones stay.
 pub fn reload(tokens: &Tokens, settings: &HttpTokens, audit: &Audit) -> Result<usize, Vec<String>> {
     let new = tokens.prepare(read(settings)?).map_err(|error| vec![format!("http.tokens: {error}")])?;
-    let mut begun = Vec::new();
-    for change in new.changes() {
-        match audit.begin(deed(change)) {
-            Ok(one) => begun.push(one),
-            Err(stopped) => {
-                begun.into_iter().for_each(|one| one.failed(&stopped.message));
-                return Err(vec![stopped.message]);
-            }
-        }
-    }
-    let changed = begun.len();
-    tokens.put(new);
-    for one in begun {
-        if let Err(stopped) = one.done() {
-            tracing::warn!(reason = stopped.message, "the audit log misses an end");
-        }
-    }
-    Ok(changed)
+    let deeds: Vec<Deed> = new.changes().iter().map(deed).collect();
+    all_or_none(audit, deeds, || tokens.put(new)).map_err(|message| vec![message])
 }
 
 fn deed(change: &TokenChange) -> Deed {

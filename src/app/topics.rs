@@ -6,7 +6,8 @@ use crate::kafka::topics::{Checked, Role, Topics, TopicsError, Wanted};
 use crate::lines::start::{CLUSTER, Stopped};
 use crate::stop::exit;
 
-/// The topics that must exist. `partitions` is the number of the sightings', histories' and alerts'.
+/// The topics that must exist. `partitions` is the number of the sightings', histories', alerts'
+/// and deliveries'.
 pub fn wanted(names: &Names, partitions: Option<i32>) -> Vec<Wanted> {
     let want = |role, name: &str, partitions| Wanted { role, name: name.to_owned(), partitions };
     vec![
@@ -18,6 +19,7 @@ pub fn wanted(names: &Names, partitions: Option<i32>) -> Vec<Wanted> {
         want(Role::Audit, &names.audit, Some(1)),
         // In one partition they have one order, and one worker at a time writes revisions.
         want(Role::Outcomes, &names.outcomes, Some(1)),
+        want(Role::Deliveries, &names.deliveries, partitions),
         want(Role::Control, &names.control, Some(1)),
         want(Role::DeadLetters, &names.dead_letters, None),
     ]
@@ -53,9 +55,10 @@ pub(super) fn check_at_start(plan: &Plan, probe: &Probe) -> Result<(), Stopped> 
         // Where cards are recognised it says which, where histories are kept it says for how long.
         Role::Exposures => true,
         Role::CardHistory => plan.score || plan.books,
-        Role::Alerts => plan.score || plan.books,
+        Role::Alerts => plan.score || plan.books || plan.notify,
+        Role::Deliveries => plan.notify,
         Role::Outcomes => plan.books,
-        Role::Control => plan.sight || plan.books,
+        Role::Control => plan.sight || plan.books || plan.notify,
         Role::Sightings | Role::Audit | Role::DeadLetters => true,
     });
     let needed: Vec<Wanted> = needed.collect();

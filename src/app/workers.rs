@@ -43,6 +43,7 @@ pub(super) fn sweep_slots(common: &Common) -> Result<(), Stopped> {
         ("sight", common.plan.sight, common.plan.sight_crew),
         ("score", common.plan.score, common.plan.score_crew),
         ("books", common.plan.books, common.plan.books_crew),
+        ("notify", common.plan.notify, common.plan.notify_crew),
     ];
     for (line, runs, crew) in lines {
         if runs {

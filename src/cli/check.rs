@@ -6,10 +6,11 @@ mod sample;
 use super::args::{Args, CheckArgs};
 use super::guard;
 use super::output::Output;
-use crate::app::{settings as build, tokens};
-use crate::config::{Line, Settings, environment};
+use crate::app::{settings as build, tokens, webhooks};
+use crate::config::{Line, Problem, Settings, environment};
 use crate::domain::card::KeyId;
 use crate::files::keys::{KeyDirectory, KeySource, KeysError};
+use crate::judge::Judge;
 use crate::lines::start::Stopped;
 use crate::report::table::{Cell, Table};
 use crate::stop::exit;
@@ -20,11 +21,13 @@ pub(super) fn run(args: &Args, check: &CheckArgs, output: &Output) -> Result<(),
         let message = "--from and --start say where records are; add --sample N or --suggest";
         return Err(Stopped::new(exit::USAGE, message));
     }
-    let settings = match Settings::load(args.config.as_deref(), environment()) {
-        Ok(settings) => settings,
-        Err(problems) => {
-            let problems: Vec<String> = problems.to_string().lines().map(str::to_owned).collect();
-            return report(output, &problems, &[]);
+    let settings = match Settings::examine(args.config.as_deref(), environment()) {
+        (Some(settings), problems) if problems.is_empty() => settings,
+        (settings, mut problems) => {
+            // What the files of endpoints hold is looked at all the same: only of the rules is nothing known.
+            let more = settings.and_then(|settings| webhooks::endpoints(&settings, None).err());
+            problems.extend(more.into_iter().flatten());
+            return report(output, &lines(problems), &[]);
         }
     };
     if check.suggest {
@@ -33,7 +36,8 @@ pub(super) fn run(args: &Args, check: &CheckArgs, output: &Output) -> Result<(),
         return sample::suggest(&settings, check, output);
     }
     let mut problems = Vec::new();
-    for part in [build::mapping(&settings).map(drop), build::judge(&settings).map(drop)] {
+    let judge = build::judge(&settings);
+    for part in [build::mapping(&settings).map(drop), judge.as_ref().map(drop).map_err(Clone::clone)] {
         if let Err(stopped) = part {
             problems.extend(stopped.message.lines().map(str::to_owned));
         }
@@ -42,6 +46,10 @@ pub(super) fn run(args: &Args, check: &CheckArgs, output: &Output) -> Result<(),
         problems.extend(faults);
     }
     let mut remarks = settings.remarks();
+    match webhooks::endpoints(&settings, judge.as_ref().ok().map(Judge::rules)) {
+        Ok(endpoints) => remarks.extend(webhooks::remarks(&settings, &endpoints)),
+        Err(faults) => problems.extend(lines(faults)),
+    }
     if settings.lines.enabled.contains(&Line::Sight) {
         let directory = build::key_directory(&settings);
         match directory.load() {
@@ -58,6 +66,12 @@ pub(super) fn run(args: &Args, check: &CheckArgs, output: &Output) -> Result<(),
     output.say("the configuration is right");
     remarks.iter().for_each(|text| output.say(&format!("remark: {text}")));
     sample::run(&settings, check, output, findings(&problems, &remarks))
+}
+
+/// Mistakes of the configuration in words, in the order of the file.
+fn lines(mut problems: Vec<Problem>) -> Vec<String> {
+    problems.sort();
+    problems.iter().map(ToString::to_string).collect()
 }
 
 /// What an assessor will say of where a key is stored.

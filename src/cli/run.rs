@@ -10,7 +10,7 @@ use super::args::{Args, RunArgs};
 use super::signals::{Signal, Signals};
 use super::{keyring, settings};
 use crate::app::audit::{audit, trail};
-use crate::app::{Plan, Service, desk, settings as build, tokens};
+use crate::app::{Plan, Service, desk, settings as build, tokens, webhooks};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Line, Settings};
 use crate::domain::audit::{Act, Via};
@@ -23,6 +23,7 @@ use crate::judge::Judge;
 use crate::lines::audit::{Audit, Deed};
 use crate::lines::bookkeeper::OpenBooks;
 use crate::lines::desk::{OpenDesk, Writer};
+use crate::lines::notify::endpoint::Endpoints;
 use crate::lines::start::Stopped;
 use crate::stop::{Reason, Stop, exit};
 use crate::telemetry;
@@ -65,6 +66,7 @@ pub(super) fn run(args: &Args, run: &RunArgs) -> Result<(), Stopped> {
         None => None,
     };
     let stop = Stop::new();
+    let endpoints = plan.endpoints.clone();
     let service = Service::start(plan, Arc::clone(&clock), stop.clone(), health, registry)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), instance = settings.instance.id, "cardwatch runs");
     while !stop.wait(LOOK_EVERY) {
@@ -73,6 +75,7 @@ pub(super) fn run(args: &Args, run: &RunArgs) -> Result<(), Stopped> {
             Some(Signal::Reload) => {
                 reload(&settings, &service, &audit);
                 reload_tokens(args, &http_tokens, &audit);
+                reload_signers(args, &endpoints, &audit);
             }
             None => {}
         }
@@ -178,5 +181,16 @@ fn reload_tokens(args: &Args, http_tokens: &Tokens, audit: &Audit) {
     match reloaded {
         Ok((tokens, changed)) => tracing::info!(tokens, changed, "tokens reloaded"),
         Err(faults) => tracing::error!(reason = faults.join("; "), "the old tokens stay in force"),
+    }
+}
+
+/// Reads the endpoints' files of keys anew, or keeps what signs and says why.
+fn reload_signers(args: &Args, endpoints: &Endpoints, audit: &Audit) {
+    let reloaded = settings(args).map_err(|stopped| vec![stopped.message]);
+    let reloaded =
+        reloaded.and_then(|settings| webhooks::reload_signers(endpoints, &settings.webhooks, audit));
+    match reloaded {
+        Ok(changed) => tracing::info!(endpoints = endpoints.0.len(), changed, "keys of endpoints reloaded"),
+        Err(faults) => tracing::error!(reason = faults.join("; "), "endpoints sign as before"),
     }
 }

@@ -170,6 +170,7 @@ fn role(role: Role) -> &'static str {
         Role::Alerts => "alerts",
         Role::Audit => "who did what",
         Role::Outcomes => "outcomes",
+        Role::Deliveries => "what is owed to endpoints",
         Role::Control => "that groups have begun",
         Role::DeadLetters => "dead letters",
     }

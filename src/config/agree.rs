@@ -17,6 +17,7 @@ pub(super) fn derive(settings: &mut Settings, reader: &mut Reader<'_>) {
         (&mut topics.alerts, "alerts"),
         (&mut topics.outcomes, "outcomes"),
         (&mut topics.audit, "audit"),
+        (&mut topics.deliveries, "deliveries"),
         (&mut topics.control, "control"),
         (&mut topics.dead_letters, "dead-letters"),
     ] {
@@ -64,6 +65,7 @@ fn workers(settings: &Settings, reader: &mut Reader<'_>) {
     for (line, workers, most) in [
         ("sight", settings.sight.workers, settings.sight.workers_max),
         ("score", settings.score.workers, settings.score.workers_max),
+        ("notify", settings.notify.workers, settings.notify.workers_max),
     ] {
         if workers > most {
             let message = format!("is more than {line}.workers_max ({most})");
@@ -80,6 +82,7 @@ fn commits(settings: &Settings, reader: &mut Reader<'_>) {
     for (line, linger, interval) in [
         ("sight", settings.sight.linger, settings.sight.commit_interval),
         ("score", settings.score.linger, settings.score.commit_interval),
+        ("notify", settings.notify.linger, settings.notify.commit_interval),
     ] {
         if linger > interval {
             let message = format!("is longer than {line}.commit_interval");
@@ -99,6 +102,7 @@ fn topics(settings: &Settings, reader: &mut Reader<'_>) {
         ("topics.alerts", &topics.alerts),
         ("topics.outcomes", &topics.outcomes),
         ("topics.audit", &topics.audit),
+        ("topics.deliveries", &topics.deliveries),
         ("topics.control", &topics.control),
         ("topics.dead_letters", &topics.dead_letters),
     ] {

@@ -19,6 +19,7 @@ mod sections;
 mod shape;
 mod source;
 mod tokens;
+mod webhooks;
 
 use std::path::Path;
 
@@ -29,9 +30,11 @@ pub use problem::{Place, Problem, Problems};
 pub use reference::reference;
 pub use sections::{
     Alerts, Audit, Books, Card, DeadLetters, History, Http, Instance, Keys, Line, Lines, Log, LogFormat,
-    LogLevel, Payload, Refresh, Retention, Score, Sight, Start, Topics,
+    LogLevel, Notify, Payload, Refresh, Retention, Score, Sight, Start, Topics,
 };
 pub use tokens::{HttpTokens, TOKEN_NAME_BYTES_MAX, TokenSettings};
+
+pub use webhooks::{BodyForm, WEBHOOKS_MAX, Webhook, WebhookKeys, Webhooks};
 
 use crate::codec::mapping::MappingSpec;
 use crate::domain::card::CardKind;
@@ -67,6 +70,8 @@ pub struct Settings {
     pub score: Score,
     /// Taking in what people decide.
     pub books: Books,
+    /// Telling endpoints of alerts.
+    pub notify: Notify,
     /// Keeping the list in memory.
     pub refresh: Refresh,
     /// What is remembered of a card.
@@ -85,6 +90,8 @@ pub struct Settings {
     pub audit: Audit,
     /// Logs.
     pub log: Log,
+    /// Who is told of alerts.
+    pub webhooks: Webhooks,
 }
 
 /// Where the Kafka cluster is.
@@ -117,17 +124,29 @@ impl Settings {
         path: Option<&Path>,
         variables: impl Iterator<Item = (String, String)>,
     ) -> Result<Settings, Problems> {
+        sound(Settings::examine(path, variables))
+    }
+
+    /// [`Settings::load`] for `cardwatch check`: the mistakes, and the settings also where there are some, with defaults
+    /// in place of what could not be read, so that what the files of the settings hold can be looked at too.
+    pub fn examine(
+        path: Option<&Path>,
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> (Option<Settings>, Vec<Problem>) {
         let Some(path) = path else {
-            return Settings::read(None, variables);
+            return Settings::examine_text(None, variables);
         };
         match std::fs::read_to_string(path) {
-            Ok(text) => Settings::read(Some((path, &text)), variables),
-            Err(error) => Err(Problems(vec![Problem {
-                place: Place::File(path.to_owned()),
-                key: String::new(),
-                message: format!("cannot be read: {error}"),
-                advice: "the path of a configuration file, such as config/cardwatch.toml".to_owned(),
-            }])),
+            Ok(text) => Settings::examine_text(Some((path, &text)), variables),
+            Err(error) => {
+                let problem = Problem {
+                    place: Place::File(path.to_owned()),
+                    key: String::new(),
+                    message: format!("cannot be read: {error}"),
+                    advice: "the path of a configuration file, such as config/cardwatch.toml".to_owned(),
+                };
+                (None, vec![problem])
+            }
         }
     }
 
@@ -139,17 +158,20 @@ impl Settings {
         file: Option<(&Path, &str)>,
         variables: impl Iterator<Item = (String, String)>,
     ) -> Result<Settings, Problems> {
+        sound(Settings::examine_text(file, variables))
+    }
+
+    fn examine_text(
+        file: Option<(&Path, &str)>,
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> (Option<Settings>, Vec<Problem>) {
         let mut reader = Reader::new(file, variables);
         let settings = Settings::read_sections(&mut reader).map(|mut settings| {
             agree::derive(&mut settings, &mut reader);
             agree::check(&settings, &mut reader);
             settings
         });
-        let problems = reader.finish();
-        match settings {
-            Some(settings) if problems.is_empty() => Ok(settings),
-            _ => Err(Problems(problems)),
-        }
+        (settings, reader.finish())
     }
 
     fn read_sections(reader: &mut Reader<'_>) -> Option<Settings> {
@@ -168,6 +190,7 @@ impl Settings {
         let sight = Sight::read(reader);
         let score = Score::read(reader);
         let books = Books::read(reader);
+        let notify = Notify::read(reader);
         let refresh = Refresh::read(reader);
         let history = History::read(reader);
         let retention = Retention::read(reader);
@@ -177,6 +200,7 @@ impl Settings {
         let http_tokens = HttpTokens::read(reader);
         let audit = Audit::read(reader);
         let log = Log::read(reader);
+        let webhooks = Webhooks::read(reader);
         let input = input?;
         Some(Settings {
             kafka: Kafka { bootstrap_servers: kafka?.bootstrap_servers, properties: properties? },
@@ -192,6 +216,7 @@ impl Settings {
             sight: sight?,
             score: score?,
             books: books?,
+            notify: notify?,
             refresh: refresh?,
             history: history?,
             retention: retention?,
@@ -201,6 +226,7 @@ impl Settings {
             http_tokens: http_tokens?,
             audit: audit?,
             log: log?,
+            webhooks: webhooks?,
         })
     }
 
@@ -241,6 +267,14 @@ impl Settings {
     /// What is allowed and should be known, for `cardwatch check`: sentences that begin with the key.
     pub fn remarks(&self) -> Vec<String> {
         agree::remarks(self)
+    }
+}
+
+/// The settings, where there is no mistake.
+fn sound((settings, problems): (Option<Settings>, Vec<Problem>)) -> Result<Settings, Problems> {
+    match settings {
+        Some(settings) if problems.is_empty() => Ok(settings),
+        _ => Err(Problems(problems)),
     }
 }
 

@@ -8,6 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{Place, Problem, nearest};
+use super::section::Source;
 use super::shape::{Input, Shape};
 use crate::fault;
 
@@ -62,24 +63,6 @@ impl<'t> Reader<'t> {
             }
         }
         reader
-    }
-
-    /// The value of the key at `path`: from the environment, from the file, or `default`, which is
-    /// TOML. A value that cannot be read is a mistake, and the default stands in for it. `None` only
-    /// where the default itself cannot be read.
-    pub(super) fn value<T>(&mut self, path: &str, default: &str, shape: &Shape<T>) -> Option<T> {
-        self.keys.insert(path.to_owned());
-        let read = match self.variables.get(&variable_name(path)) {
-            Some(text) => Some((shape.read)(&Input::Text(text))),
-            None => self.find(path).map(|(_, value)| (shape.read)(&Input::Value(value.get_ref()))),
-        };
-        match read {
-            Some(Ok(value)) => return Some(value),
-            Some(Err(wrong)) => self.wrong(path, wrong, shape.allowed.clone()),
-            None => {}
-        }
-        let default = DeValue::parse(default).ok()?;
-        (shape.read)(&Input::Value(default.get_ref())).ok()
     }
 
     /// The entries of the section at `path`, whose keys the user names. In a variable's name the key is
@@ -166,6 +149,17 @@ impl<'t> Reader<'t> {
                 let before = text.as_bytes().get(..span.start).unwrap_or(text.as_bytes());
                 Place::Line(file.clone(), 1 + before.iter().filter(|byte| **byte == b'\n').count())
             }
+        }
+    }
+
+    /// The first line of a text in the file. One in three quotes may begin on the line after them.
+    pub(super) fn text_line(&self, span: Range<usize>) -> Place {
+        let opening = self.file.as_ref().and_then(|(_, text)| text.get(span.clone())).unwrap_or_default();
+        let mut inner = ["\"\"\"", "'''"].iter().filter_map(|quotes| opening.strip_prefix(quotes));
+        let is_below = inner.any(|rest| rest.starts_with(['\r', '\n']));
+        match self.line(span) {
+            Place::Line(file, line) => Place::Line(file, line + usize::from(is_below)),
+            other => other,
         }
     }
 
@@ -257,6 +251,24 @@ impl<'t> Reader<'t> {
     fn sections(&self) -> impl Iterator<Item = &str> {
         let before_dots = self.paths().flat_map(|path| path.match_indices('.').map(|(dot, _)| &path[..dot]));
         before_dots.chain(self.maps.iter().map(String::as_str))
+    }
+}
+
+impl Source for Reader<'_> {
+    /// From the environment, otherwise from the file.
+    fn value<T>(&mut self, path: &str, default: &str, shape: &Shape<T>) -> Option<T> {
+        self.keys.insert(path.to_owned());
+        let read = match self.variables.get(&variable_name(path)) {
+            Some(text) => Some((shape.read)(&Input::Text(text))),
+            None => self.find(path).map(|(_, value)| (shape.read)(&Input::Value(value.get_ref()))),
+        };
+        match read {
+            Some(Ok(value)) => return Some(value),
+            Some(Err(wrong)) => self.wrong(path, wrong, shape.allowed.clone()),
+            None => {}
+        }
+        let default = DeValue::parse(default).ok()?;
+        (shape.read)(&Input::Value(default.get_ref())).ok()
     }
 }
 

@@ -8,9 +8,10 @@ use super::mapping::{MappingSettings, ReferencePointers};
 use super::section::{KeyDescription, Section, SectionDescription};
 use super::sections::{
     Alerts, Audit, Books, Brokers, Card, DeadLetters, History, Http, InputTopic, Instance, Keys, Lines, Log,
-    Refresh, Retention, Score, Sight, Topics,
+    Notify, Refresh, Retention, Score, Sight, Topics,
 };
 use super::tokens::HttpTokens;
+use super::webhooks::Webhooks;
 
 /// The longest line of a comment, in characters.
 const COMMENT_CHARS_MAX: usize = 98;
@@ -43,6 +44,7 @@ pub(super) fn sections() -> Vec<SectionDescription> {
         Sight::describe(),
         Score::describe(),
         Books::describe(),
+        Notify::describe(),
         Refresh::describe(),
         History::describe(),
         Retention::describe(),
@@ -75,7 +77,34 @@ pub fn reference() -> String {
             let _ = writeln!(text, "# {example}");
         }
     }
+    write_webhooks(&mut text);
     text
+}
+
+/// The list of endpoints, which is empty by default: all of it is an example.
+fn write_webhooks(text: &mut String) {
+    let (list, examples) = Webhooks::describe();
+    text.push('\n');
+    comment(text, &joined(list.doc));
+    let mut allowed = "";
+    for key in &list.keys {
+        if let Some(example) = examples.iter().find(|example| example.from == key.name) {
+            let _ = writeln!(text, "# [[{}]]", list.path);
+            example.lines.iter().for_each(|line| {
+                let _ = writeln!(text, "# {line}");
+            });
+        }
+        text.push('\n');
+        comment(text, &joined(key.doc));
+        if key.allowed != allowed {
+            comment(text, &format!("Write {}.", key.allowed));
+        }
+        let _ = match key.example {
+            Some(example) => writeln!(text, "# {} = {example}", key.name),
+            None => writeln!(text, "# The default:\n# {} = {}", key.name, key.default),
+        };
+        allowed = &key.allowed;
+    }
 }
 
 /// `say_allowed` is false where the key before this one takes the same: twenty pointers in a row need no

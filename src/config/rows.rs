@@ -1,11 +1,14 @@
 //! Lists of tables: `[[section.name]]`, the same few keys in each.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{Place, nearest};
 use super::reader::Reader;
+use super::section::Source;
 use super::shape::{Input, Shape};
 
 /// One table of a list.
@@ -16,6 +19,41 @@ pub(super) struct Row<'t> {
     /// Where the table begins.
     pub(super) place: Place,
     table: DeTable<'t>,
+}
+
+impl<'t> Row<'t> {
+    /// The keys that are written in the table.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.table.keys().map(|key| key.get_ref().as_ref())
+    }
+
+    fn find(&self, name: &str) -> Option<(Range<usize>, &Spanned<DeValue<'t>>)> {
+        let (key, value) = self.table.iter().find(|(key, _)| key.get_ref().as_ref() == name)?;
+        Some((key.span(), value))
+    }
+}
+
+/// One table of a list as a source of keys, all of which have a default.
+#[derive(Debug)]
+pub(super) struct Cells<'r, 't> {
+    pub(super) reader: &'r mut Reader<'t>,
+    pub(super) row: &'r Row<'t>,
+    /// The keys whose values could not be read.
+    pub(super) faulty: BTreeSet<String>,
+}
+
+impl Source for Cells<'_, '_> {
+    fn value<T>(&mut self, path: &str, default: &str, shape: &Shape<T>) -> Option<T> {
+        let name = path.rsplit('.').next().unwrap_or(path);
+        if self.row.find(name).is_some() {
+            match self.reader.cell(self.row, name, shape) {
+                Some(value) => return Some(value),
+                None => self.faulty.insert(name.to_owned()),
+            };
+        }
+        let default = DeValue::parse(default).ok()?;
+        (shape.read)(&Input::Value(default.get_ref())).ok()
+    }
 }
 
 impl<'t> Reader<'t> {
@@ -59,17 +97,30 @@ impl<'t> Reader<'t> {
     /// The value of a key in a row; a row without it is a mistake.
     pub(super) fn cell<T>(&mut self, row: &Row<'t>, name: &str, shape: &Shape<T>) -> Option<T> {
         let key = format!("{}.{name}", row.path);
-        let Some((found, value)) = row.table.iter().find(|(key, _)| key.get_ref().as_ref() == name) else {
+        let Some((found, value)) = row.find(name) else {
             self.mistake(row.place.clone(), &key, "is missing".to_owned(), shape.allowed.clone());
             return None;
         };
         match (shape.read)(&Input::Value(value.get_ref())) {
             Ok(value) => Some(value),
             Err(wrong) => {
-                let place = self.line(found.span());
+                let place = self.line(found);
                 self.mistake(place, &key, wrong, shape.allowed.clone());
                 None
             }
+        }
+    }
+
+    /// Where a key of a row is written; of one that is not, where the row begins.
+    pub(super) fn cell_place(&self, row: &Row<'t>, name: &str) -> Place {
+        row.find(name).map_or_else(|| row.place.clone(), |(key, _)| self.line(key))
+    }
+
+    /// Where line `line`, from 0, of a text stands that is the value of a key of a row.
+    pub(super) fn text_place(&self, row: &Row<'t>, name: &str, line: usize) -> Place {
+        match row.find(name).map(|(_, value)| self.text_line(value.span())) {
+            Some(Place::Line(file, first)) => Place::Line(file, first + line),
+            _ => self.cell_place(row, name),
         }
     }
 }

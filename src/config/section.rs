@@ -2,6 +2,7 @@
 //! line in `config/reference.toml` and the variable that overrides it.
 
 use super::reader::Reader;
+use super::shape::Shape;
 
 /// What a key is, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +41,13 @@ pub(super) trait Section: Sized {
 
     /// Reads every key. `None` only where a default cannot be read by its own shape.
     fn read(reader: &mut Reader<'_>) -> Option<Self>;
+}
+
+/// Where keys are read from: the file as a whole, or one table of a list.
+pub(super) trait Source {
+    /// The value of the key at `path`, or `default`, which is TOML. A value that cannot be read is a mistake, and the
+    /// default stands in for it. `None` only where the default itself cannot be read.
+    fn value<T>(&mut self, path: &str, default: &str, shape: &Shape<T>) -> Option<T>;
 }
 
 /// Declares a section: a struct whose fields are the keys, each with its default in TOML, an example
@@ -82,7 +90,14 @@ macro_rules! section {
             }
 
             fn read(reader: &mut $crate::config::reader::Reader<'_>) -> Option<Self> {
-                $( let $key = reader.value(concat!($path, ".", stringify!($key)), $default, &$shape); )+
+                Self::read_from(reader)
+            }
+        }
+
+        impl $Name {
+            /// Reads every key from `source`.
+            fn read_from(source: &mut impl $crate::config::section::Source) -> Option<Self> {
+                $( let $key = source.value(concat!($path, ".", stringify!($key)), $default, &$shape); )+
                 Some($Name { $( $key: $key? ),+ })
             }
         }

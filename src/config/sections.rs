@@ -35,6 +35,8 @@ pub enum Line {
     Score,
     /// Makes revisions of alerts of what people decide, shows the alerts and keeps the books of incidents.
     Books,
+    /// Tells endpoints of alerts.
+    Notify,
 }
 
 /// What a dead letter keeps of the record.
@@ -74,7 +76,7 @@ pub enum LogLevel {
 
 impl Line {
     /// Every line, in the order of the flow.
-    pub const ALL: [Line; 3] = [Line::Sight, Line::Score, Line::Books];
+    pub const ALL: [Line; 4] = [Line::Sight, Line::Score, Line::Books, Line::Notify];
 
     /// The word used in configuration, metrics and logs.
     pub fn as_str(self) -> &'static str {
@@ -82,6 +84,7 @@ impl Line {
             Line::Sight => "sight",
             Line::Score => "score",
             Line::Books => "books",
+            Line::Notify => "notify",
         }
     }
 }
@@ -112,12 +115,14 @@ section! {
         outcomes: String = r#""""# example r#""cardwatch.outcomes""#, derived(topic());
         /// Who did what: one partition, kept for 400 days.
         audit: String = r#""""# example r#""cardwatch.audit""#, derived(topic());
+        /// What is owed to endpoints: compacted, partitioned as alerts.
+        deliveries: String = r#""""# example r#""cardwatch.deliveries""#, derived(topic());
         /// What the lines tell each other, such as that a group has begun to read: compacted, one partition.
         control: String = r#""""# example r#""cardwatch.control""#, derived(topic());
         /// Records whose card field cannot be read.
         dead_letters: String = r#""""# example r#""cardwatch.dead-letters""#, derived(topic());
-        /// Partitions of sightings, card history and alerts when they are created: equal, and fixed for
-        /// life.
+        /// Partitions of sightings, card history, alerts and deliveries when they are created: equal, and fixed
+        /// for life.
         partitions: i32 = "8", whole(1..=10_000, "");
         /// Copies of each topic when it is created; 3 on a cluster of three brokers or more.
         replication_factor: i32 = "1", whole(1..=100, "");
@@ -201,9 +206,9 @@ section! {
     pub struct Lines = "lines" {
         /// The lines to run: "sight" recognises exposed cards, "score" judges sightings, "books" takes in what
         /// people decide about alerts, serves the alerts and keeps the books of incidents, with every listed
-        /// card in its memory: one process of several is enough.
-        enabled: Vec<Line> = r#"["sight", "score", "books"]"#,
-            choices(&[("sight", Line::Sight), ("score", Line::Score), ("books", Line::Books)]);
+        /// card in its memory: one process of several is enough; "notify" tells the endpoints of [[webhooks]] of alerts.
+        enabled: Vec<Line> = r#"["sight", "score", "books", "notify"]"#,
+            choices(&Line::ALL.map(|line| (line.as_str(), line)));
     }
 }
 
@@ -250,6 +255,29 @@ section! {
         /// The most alerts that are kept at hand, some 300 bytes each; the oldest are left out. An outcome of one
         /// that was left out changes nothing.
         alerts_max: usize = "200000", whole(1_000..=10_000_000, "alerts");
+    }
+}
+
+section! {
+    /// Telling endpoints of alerts. They are listed under [[webhooks]].
+    pub struct Notify = "notify" {
+        /// Workers: threads with a consumer and a producer each, for what is owed. Requests go on beside them, as
+        /// many as each endpoint's concurrency says.
+        workers: usize = "1", whole(1..=64, "");
+        /// The most workers this instance will ever have.
+        workers_max: usize = "8", whole(1..=64, "");
+        /// The longest time between two commits while nothing is owed or done.
+        commit_interval: Duration = r#""100ms""#, duration("10ms", "5s");
+        /// The most alerts between two commits.
+        commit_records: usize = "1000", whole(10..=10_000, "alerts");
+        /// How long what is owed or done waits for more before the commit. What comes while a commit is under way
+        /// shares the next one anyhow.
+        linger: Duration = r#""0ms""#, duration("0ms", "1s");
+        /// The most deliveries that are made out at once for each endpoint and partition, some 500 bytes each. What is
+        /// owed beyond is kept as ranges, however much it is.
+        room: usize = "1000", whole(10..=100_000, "deliveries");
+        /// How long restoring what is owed of a partition may make no progress before the line fails.
+        restore_timeout: Duration = r#""180s""#, duration("10s", "1h");
     }
 }
 

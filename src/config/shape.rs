@@ -75,7 +75,7 @@ pub(super) fn shape<T>(
 }
 
 /// A text that `good` accepts; otherwise it is not `what`.
-fn text_that<T>(
+pub(super) fn text_that<T>(
     allowed: impl Into<String>,
     what: &'static str,
     good: impl Fn(&str) -> Option<T> + 'static,
@@ -197,6 +197,30 @@ pub(super) fn choices<T: Clone + PartialEq + 'static>(words: &[(&'static str, T)
     })
 }
 
+/// Some different words of a few, in a list, or none.
+pub(super) fn few<T: Clone + PartialEq + 'static>(words: &[(&'static str, T)]) -> Shape<Vec<T>> {
+    let all: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+    let some = choices(words);
+    shape(format!("a list of some of {}", all.join(", ")), move |input| match input {
+        Input::Value(DeValue::Array(array)) if array.is_empty() => Ok(Vec::new()),
+        _ => (some.read)(input),
+    })
+}
+
+/// A list, each entry of which `one` reads.
+pub(super) fn list<T: 'static>(one: Shape<T>) -> Shape<Vec<T>> {
+    shape(format!("a list of {}", one.allowed), move |input| match input {
+        Input::Value(DeValue::Array(array)) => {
+            let entry = |(place, entry): (usize, &toml::Spanned<DeValue<'_>>)| {
+                let read = (one.read)(&Input::Value(entry.get_ref()));
+                read.map_err(|wrong| format!("{wrong} in entry {}", place + 1))
+            };
+            array.iter().enumerate().map(entry).collect()
+        }
+        _ => Err("is not a list".to_owned()),
+    })
+}
+
 /// A whole number within a range; `unit` follows it in words ("" for none).
 pub(super) fn whole<T>(range: RangeInclusive<u32>, unit: &'static str) -> Shape<T>
 where
@@ -235,6 +259,14 @@ pub(super) fn share() -> Shape<f64> {
     shape("a share above 0 and up to 1, such as 0.05", |input| {
         let number = input.number().ok_or("is not a number")?;
         if number > 0.0 && number <= 1.0 { Ok(number) } else { Err("is out of range".to_owned()) }
+    })
+}
+
+/// A share that may be nothing: from 0 to 1.
+pub(super) fn jitter() -> Shape<f64> {
+    shape("a share from 0 to 1, such as 0.1", |input| {
+        let number = input.number().ok_or("is not a number")?;
+        if (0.0..=1.0).contains(&number) { Ok(number) } else { Err("is out of range".to_owned()) }
     })
 }
 

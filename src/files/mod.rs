@@ -4,6 +4,7 @@
 //! numbers is wiped when it is dropped.
 
 pub mod audit;
+pub mod bounded;
 pub mod identity;
 pub mod input;
 pub mod keys;

@@ -48,8 +48,8 @@ pub fn of(role: Role, found: &Found, written_every: Duration) -> Option<Stay> {
     let ms = |name: &str| settings.get(name).and_then(|text| text.parse::<i64>().ok());
     let unlink = ms("file.delete.delay.ms").unwrap_or(UNLINK_MS);
     let total = match role {
-        // The audit log and the control topic name no card.
-        Role::Input | Role::Audit | Role::Control => return None,
+        // The audit log, the ledger of deliveries and the control topic name no card.
+        Role::Input | Role::Audit | Role::Control | Role::Deliveries => return None,
         Role::Exposures | Role::CardHistory | Role::Outcomes => {
             let lag = ms("max.compaction.lag.ms")?;
             if lag == i64::MAX {

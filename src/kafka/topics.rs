@@ -11,7 +11,8 @@ use super::client::{ASK_TIMEOUT, Cluster};
 use super::probe::{AskError, Probe};
 pub use super::stay::{self, Stay};
 
-const DAY_MS: i64 = 24 * 3600 * 1000;
+const HOUR_MS: i64 = 3600 * 1000;
+const DAY_MS: i64 = 24 * HOUR_MS;
 /// Alerts wait at least this long for their receivers, in milliseconds: 14 days.
 pub const ALERTS_RETENTION_MS_MIN: i64 = 14 * DAY_MS;
 
@@ -37,6 +38,8 @@ pub enum Role {
     Audit,
     /// What people decided: compacted, one partition.
     Outcomes,
+    /// What is owed to endpoints: compacted, as many partitions as alerts.
+    Deliveries,
     /// What the lines tell each other: compacted, one partition.
     Control,
     /// Records that could not be read.
@@ -64,6 +67,16 @@ impl Wanted {
                 settings.insert("cleanup.policy", "compact".to_owned());
                 settings.insert("max.compaction.lag.ms", (DAY_MS).to_string());
                 settings.insert("segment.ms", (DAY_MS).to_string());
+                settings.insert("delete.retention.ms", (DAY_MS).to_string());
+                settings.insert("min.cleanable.dirty.ratio", "0.1".to_owned());
+            }
+            Role::Deliveries => {
+                settings.insert("cleanup.policy", "compact".to_owned());
+                // Most of it is done with within seconds, and all that is there is read when a partition is taken up:
+                // short segments are cleaned often.
+                settings.insert("segment.ms", (HOUR_MS).to_string());
+                settings.insert("segment.bytes", (64 * 1024 * 1024).to_string());
+                settings.insert("max.compaction.lag.ms", (HOUR_MS).to_string());
                 settings.insert("delete.retention.ms", (DAY_MS).to_string());
                 settings.insert("min.cleanable.dirty.ratio", "0.1".to_owned());
             }
@@ -100,7 +113,9 @@ impl Wanted {
         let Some(settings) = &found.settings else { return faults };
         let policy = settings.get("cleanup.policy").map_or("", String::as_str);
         match self.role {
-            Role::Exposures | Role::CardHistory | Role::Outcomes | Role::Control if policy != "compact" => {
+            Role::Exposures | Role::CardHistory | Role::Outcomes | Role::Control | Role::Deliveries
+                if policy != "compact" =>
+            {
                 faults.push(format!("cleanup.policy is {policy}, needs compact: old records would be lost"));
             }
             Role::Sightings | Role::Alerts | Role::Audit | Role::DeadLetters
@@ -298,6 +313,12 @@ mod tests {
                 "cleanup.policy is delete, needs compact: old records would be lost",
             ),
             (Role::Alerts, Some(8), found(8, &forever), ""),
+            (
+                Role::Deliveries,
+                Some(8),
+                found(8, &delete),
+                "cleanup.policy is delete, needs compact: old records would be lost",
+            ),
             (
                 Role::Alerts,
                 Some(8),

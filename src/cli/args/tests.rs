@@ -20,7 +20,7 @@ fn wrong_usage_leaves_with_64_and_help_with_0() {
     for (line, code) in [
         ("", 64),
         ("nonsense", 64),
-        ("run --lines notify", 64),
+        ("run --lines refresh", 64),
         ("demo --seconds 0", 64),
         ("simulate", 64),
         ("simulate --out w --kafka", 64),

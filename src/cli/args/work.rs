@@ -219,7 +219,7 @@ fn position(text: &str) -> Result<Position, String> {
 
 fn line(word: &str) -> Result<Line, String> {
     Line::ALL.into_iter().find(|line| line.as_str() == word).ok_or_else(|| {
-        "write one or more of \"sight\", \"score\" and \"books\", separated by commas".to_owned()
+        "write one or more of \"sight\", \"score\", \"books\" and \"notify\", separated by commas".to_owned()
     })
 }
 

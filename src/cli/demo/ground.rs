@@ -48,6 +48,7 @@ impl Ground {
             (&topics.sightings, PARTITIONS),
             (&topics.card_history, PARTITIONS),
             (&topics.alerts, PARTITIONS),
+            (&topics.deliveries, PARTITIONS),
             (&topics.dead_letters, 1),
         ] {
             mock.create(topic, partitions).map_err(|error| fault("a topic cannot be made", &error))?;

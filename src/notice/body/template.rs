@@ -126,6 +126,19 @@ impl Template {
         &self.content_type
     }
 
+    /// Whether a batch tells more than its first alert: a template may speak of `alert` alone.
+    pub fn tells_every_alert(&self) -> bool {
+        let (full, bare) = (samples::full(), samples::bare());
+        let other = Alert { id: "alr_other".to_owned(), revision: 7, ..samples::full() };
+        let Ok(endpoint) = "check".parse::<EndpointName>() else { return true };
+        let context = Context { endpoint: &endpoint, show: Show::default(), link: None };
+        let body = |second| {
+            let told = [&full, second].map(|alert| Told { alert, json: b"" });
+            self.render(&told, &context).map(|body| body.bytes)
+        };
+        body(&other) != body(&bare)
+    }
+
     fn try_out(&self) -> Result<(), TemplateError> {
         let (full, bare) = (samples::full(), samples::bare());
         let closed = Alert { state: State::Closed, revision: 2, ..samples::full() };
