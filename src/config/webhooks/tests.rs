@@ -87,7 +87,7 @@ fn every_mistake_is_told_at_its_line_with_what_to_write() {
         ),
         (
             format!("{PLAIN}when = 'scor > 3'\n"),
-            "c.toml:5: webhooks.when: there is no field `scor`: did you mean `score`?",
+            "c.toml:5: webhooks.when: no field is called `scor`: did you mean `score`?",
         ),
         (format!("{PLAIN}when = '''\nscore > 3 &&\nscor > 3'''\n"), "c.toml:7: webhooks.when: "),
         (format!("{PLAIN}when = 3\n"), "c.toml:5: webhooks.when: is not a text in quotes"),
