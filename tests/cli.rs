@@ -172,7 +172,7 @@ fn a_token_is_made_once_in_a_file_of_its_own_and_checked_before_it_is_used() {
     );
     let secret = std::fs::read_to_string(&file).unwrap();
     assert!(!made.transcript().contains(secret.trim()), "the token is shown");
-    says(&run(new(), 78), &["desk.token", "cannot make"]);
+    says(&run(new(), 78), &["desk.token", "is never written over"]);
     run(Program::with(&["token", "new", "Desk", "--role", "decide"]), 64);
     run(Program::with(&["token", "new", "desk", "--role", "king"]), 64);
     let listed = run(Program::with(&["audit", "list", "--file", &audit]).config(&config), 0);

@@ -87,7 +87,6 @@ impl Building<'_> {
             retry_after: webhook.retry_after(),
             batch: webhook.batch(),
             since: keys.since,
-            heartbeat: keys.heartbeat,
             concurrency: keys.concurrency,
             rate: keys.rate,
             disable_after: keys.disable_after,

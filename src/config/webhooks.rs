@@ -126,8 +126,6 @@ section! {
             "a time to begin at",
             |text| Timestamp::parse_rfc3339(text).ok().map(Since::At),
         );
-        /// How often it is told that all is well, so that silence differs from death. A template has no words for it.
-        heartbeat: Option<Duration> = r#""""# example r#""5m""#, optional(duration("1s", "7d"));
         /// How long it may fail without a break before it is disabled. What is owed to it stays; `cardwatch webhook
         /// enable` brings it back.
         disable_after: Duration = r#""5d""#, duration("1s", "365d");
@@ -341,14 +339,8 @@ fn contradictions(webhook: &Webhook, faulty: &BTreeSet<String>) -> Vec<Problem> 
             wrong(key, &["body"], only_for(key, "templates"), "body = \"template\", or leave it out");
         }
     }
-    if keys.body == BodyForm::Template {
-        if keys.template_file.is_none() {
-            wrong("template_file", &["body"], "is missing".to_owned(), "the path of the template");
-        }
-        if keys.heartbeat.is_some() {
-            let message = "is nothing that a template has words for".to_owned();
-            wrong("heartbeat", &["body"], message, "it at another endpoint, or another body");
-        }
+    if keys.body == BodyForm::Template && keys.template_file.is_none() {
+        wrong("template_file", &["body"], "is missing".to_owned(), "the path of the template");
     }
     if keys.retry_after_min > keys.retry_after_max {
         let message = "is longer than retry_after_max".to_owned();

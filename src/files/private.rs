@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
         assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
         assert_eq!(read(&path, 12).unwrap().expose(), b"secret words");
-        assert!(matches!(create(&path, b"other"), Err(PrivateError::Io { what: "make", .. })));
+        assert!(matches!(create(&path, b"other"), Err(PrivateError::Exists(_))));
         assert_eq!(read(&path, 12).unwrap().expose(), b"secret words");
         assert!(matches!(read(&path, 11), Err(PrivateError::TooLong { .. })));
         assert!(matches!(read(&path, 2), Err(PrivateError::TooLong { .. })));

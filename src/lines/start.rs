@@ -220,7 +220,7 @@ impl Starts {
                         topic = self.topic,
                         partition = standing.partition,
                         offset = known.next,
-                        "Kafka has forgotten how far the group had read; it goes on where it is known to have been"
+                        "the group's offset was forgotten; it goes on where it is known to have been"
                     );
                 }
                 safe

@@ -56,8 +56,8 @@ pub struct RunArgs {
 #[command(after_help = "\
 Examples:
   cardwatch check --config cardwatch.toml
-  cardwatch check --config cardwatch.toml --suggest         a mapping to begin with, read off your topic
-  cardwatch check --config cardwatch.toml --sample 1000     how your topic reads under the mapping
+  cardwatch check --config cardwatch.toml --suggest      a mapping to begin with, read off the topic
+  cardwatch check --config cardwatch.toml --sample 1000  how the topic reads under the mapping
   cardwatch check --config cardwatch.toml --sample 1000 --start 2026-04-01T00:00:00Z
   cardwatch check --config cardwatch.toml --sample 1000 --from transactions.jsonl.zst
   cardwatch --format json check --config cardwatch.toml

@@ -29,7 +29,7 @@ fn what_is_left_out_has_the_default_of_the_reference() {
     assert_eq!((keys.concurrency, keys.rate, keys.since), (4, 100, Since::Now));
     assert_eq!(keys.timeout, crate::webhook::target::TIMEOUT);
     assert_eq!(keys.disable_after, Duration::from_secs(5 * 86_400));
-    assert_eq!((keys.heartbeat, keys.allow_insecure), (None, false));
+    assert!(!keys.allow_insecure);
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn what_is_written_is_taken() {
         "{CHAT}incidents = [\"shop-2026\"]\nseverity_at_least = \"high\"\nrules = [\"card-testing\"]\nkinds = [\"live\"]\n\
          when = 'score > 3'\nshow = [\"amount\"]\nlink = \"https://c.example/{{alert}}\"\nbatch_wait = \"2s\"\n\
          schedule = [\"0s\", \"1m\"]\njitter = 0\nretry_after_max = \"2h\"\nsince = 2026-04-01T00:00:00+09:00\n\
-         heartbeat = \"5m\"\nallow_networks = [\"10.0.0.0/8\"]\nheaders = {{ X-Token = \"t\" }}\n"
+         allow_networks = [\"10.0.0.0/8\"]\nheaders = {{ X-Token = \"t\" }}\n"
     );
     let webhook = one(&text);
     assert!(webhook.filter.incidents.iter().any(|id| id.as_str() == "shop-2026"));
@@ -81,10 +81,6 @@ fn every_mistake_is_told_at_its_line_with_what_to_write() {
         (format!("{CHAT}template_file = \"t\"\n"), "c.toml:5: webhooks.template_file: is for templates"),
         (format!("{CHAT}batch_max = 501\n"), "c.toml:5: webhooks.batch_max: is out of range"),
         (CHAT.replace("slack", "template"), "c.toml:1: webhooks.template_file: is missing"),
-        (
-            CHAT.replace("slack\"", "template\"\ntemplate_file = \"t\"\nheartbeat = \"1m\""),
-            "c.toml:6: webhooks.heartbeat: is nothing that a template has words for",
-        ),
         (
             format!("{PLAIN}when = 'scor > 3'\n"),
             "c.toml:5: webhooks.when: no field is called `scor`: did you mean `score`?",

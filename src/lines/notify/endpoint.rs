@@ -51,8 +51,6 @@ pub struct Endpoint {
     pub batch: Option<Batch>,
     /// From where it is told when it is new.
     pub since: Since,
-    /// How often it is told that all is well.
-    pub heartbeat: Option<Duration>,
     /// Requests under way at once.
     pub concurrency: usize,
     /// Requests a second at most.

@@ -78,6 +78,7 @@ impl Bench {
         let clock = (self.start + Duration::from_secs(after), NOW);
         let mut forgotten = self.tender.turn(&self.cards, clock)?;
         forgotten.cards.sort();
+        forgotten.idle.sort();
         Some(forgotten)
     }
 }
