@@ -238,6 +238,21 @@ pub fn judge(settings: &Settings) -> Result<Judge, Stopped> {
     Ok(Judge::new(rules, judge_settings, env!("CARGO_PKG_VERSION")))
 }
 
+/// The workers of a line's section: each has the same keys.
+macro_rules! crew {
+    ($section:expr) => {
+        Crew {
+            workers: $section.workers,
+            workers_max: $section.workers_max,
+            pace: Pace {
+                linger: $section.linger,
+                offsets_interval: $section.commit_interval,
+                offsets_records: $section.commit_records as u64,
+            },
+        }
+    };
+}
+
 /// The plan of the settings. `keyring` is `None` where `sight` does not run.
 ///
 /// # Errors
@@ -265,34 +280,10 @@ pub fn plan(settings: &Settings, keyring: Option<Keyring>) -> Result<Plan, Stopp
         books: runs(Line::Books),
         // Without endpoints there is nobody to tell, and nothing of it needs to be there.
         notify: !endpoints.0.is_empty(),
-        sight_crew: Crew {
-            workers: settings.sight.workers,
-            workers_max: settings.sight.workers_max,
-            pace: Pace {
-                linger: settings.sight.linger,
-                offsets_interval: settings.sight.commit_interval,
-                offsets_records: settings.sight.commit_records as u64,
-            },
-        },
-        score_crew: Crew {
-            workers: settings.score.workers,
-            workers_max: settings.score.workers_max,
-            pace: Pace {
-                linger: settings.score.linger,
-                offsets_interval: settings.score.commit_interval,
-                offsets_records: settings.score.commit_records as u64,
-            },
-        },
+        sight_crew: crew!(settings.sight),
+        score_crew: crew!(settings.score),
         books_crew: BOOKS_CREW,
-        notify_crew: Crew {
-            workers: settings.notify.workers,
-            workers_max: settings.notify.workers_max,
-            pace: Pace {
-                linger: settings.notify.linger,
-                offsets_interval: settings.notify.commit_interval,
-                offsets_records: settings.notify.commit_records as u64,
-            },
-        },
+        notify_crew: crew!(settings.notify),
         endpoints,
         deliveries_room: settings.notify.room,
         deliveries_restore_timeout: settings.notify.restore_timeout,

@@ -375,3 +375,6 @@ fn deed(endpoint: &Endpoint, signer: &Option<Signer>) -> Deed {
         .before(keys(&endpoint.signer.load()))
         .after(keys(signer))
 }
+
+#[cfg(test)]
+mod tests;
