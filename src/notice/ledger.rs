@@ -4,7 +4,7 @@
 //! ([`Ledger::merge`]), and is as before when that is aborted ([`Ledger::discard`]). Only what holds is ever handed out
 //! to be tried, so nothing is tried that a restart would not know of.
 //!
-//! Memory is bounded by a number of deliveries made out for each endpoint. What does not fit is a range of alert
+//! Memory is bounded by a number of alerts in what is made out for each endpoint. What does not fit is a range of alert
 //! offsets, however long, and is made out when there is room.
 
 mod book;
@@ -21,7 +21,7 @@ pub use book::{Debt, Handed};
 /// How an endpoint takes deliveries in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Intake {
-    /// Deliveries made out at most.
+    /// Alerts in deliveries that are made out, at most; what is asked for one by one comes on top.
     pub room: usize,
     /// Whether nothing is made out at present: the endpoint is disabled.
     pub closed: bool,
@@ -97,21 +97,15 @@ impl Ledger {
 
     /// An endpoint is told from `begun` on, and of what lies in `since..begun` beside.
     pub fn begin(&mut self, endpoint: &EndpointName, begun: i64, since: Option<i64>) {
-        let from = since.unwrap_or(begun);
-        let count = u64::try_from(begun - from).unwrap_or(0);
-        let ranges = (count > 0).then_some(Range { from, to: begun, count, asked: true });
-        let account = Account { begun, ranges: ranges.into_iter().collect(), left: None };
+        let before = since.filter(|since| *since < begun).map(|since| Range::asked(since, begun));
+        let account = Account { begun, ranges: before.into_iter().collect(), left: None };
         self.books.entry(endpoint.clone()).or_default().set_account(account);
     }
 
     /// The endpoint is gone from the configuration since `at`: what is owed to it stays.
     pub fn leave(&mut self, endpoint: &EndpointName, at: i64) {
-        if let Some(book) = self.books.get_mut(endpoint)
-            && let Some(account) = book.account()
-            && account.left.is_none()
-        {
-            let account = Account { left: Some(at), ..account.clone() };
-            book.set_account(account);
+        if let Some(book) = self.books.get_mut(endpoint) {
+            book.leave(at);
         }
     }
 
@@ -136,7 +130,7 @@ impl Ledger {
     /// The range to make out next, if there is one and room for half of what fits.
     pub fn to_open(&self, endpoint: &EndpointName, intake: Intake) -> Option<Range> {
         let book = self.books.get(endpoint)?;
-        if intake.closed || book.len() > intake.room / 2 {
+        if intake.closed || book.alerts() > intake.room / 2 {
             return None;
         }
         let ranges = &book.account()?.ranges;
@@ -144,7 +138,8 @@ impl Ledger {
         ranges.iter().find(|range| !range.asked).or(ranges.first()).copied()
     }
 
-    /// What the endpoint wants of `range.from..upto` was read: it is made out, and the range goes on behind it.
+    /// What the endpoint wants of `range.from..upto` was read, in the order of its offsets: it is made out, as far as there
+    /// is room, and the range goes on behind it.
     pub fn open(
         &mut self,
         endpoint: &EndpointName,
@@ -170,17 +165,17 @@ impl Ledger {
     /// they are settled or given back.
     pub fn hand_out(&mut self, endpoint: &EndpointName, now: Timestamp, limit: usize) -> Vec<Handed> {
         match self.books.get_mut(endpoint) {
-            Some(book) => book.hand_out(Some(now), limit),
+            Some(book) => book.hand_out(now, limit, false),
             None => Vec::new(),
         }
     }
 
     /// The delivery that is due next, whenever that is: to see whether the endpoint is back.
-    pub fn hand_out_next(&mut self, endpoint: &EndpointName) -> Option<Handed> {
-        self.books.get_mut(endpoint)?.hand_out(None, 1).pop()
+    pub fn hand_out_next(&mut self, endpoint: &EndpointName, now: Timestamp) -> Option<Handed> {
+        self.books.get_mut(endpoint)?.hand_out(now, 1, true).pop()
     }
 
-    /// When the next delivery that is not handed out is due.
+    /// When it is the turn of the next delivery that may be handed out.
     pub fn next_due(&self, endpoint: &EndpointName) -> Option<Timestamp> {
         self.books.get(endpoint)?.next_due()
     }
@@ -194,7 +189,7 @@ impl Ledger {
 
     /// How many attempts were made of a delivery.
     pub fn attempts(&self, endpoint: &EndpointName, id: &DeliveryId) -> Option<u32> {
-        self.books.get(endpoint)?.attempts(id)
+        self.books.get(endpoint)?.owed(id).map(|owed| owed.attempts)
     }
 
     /// A delivery was taken.
@@ -261,6 +256,16 @@ impl Ledger {
         }
     }
 
+    /// Since when an endpoint is told and what is owed to it in ranges, with what is proposed.
+    pub fn account(&self, endpoint: &EndpointName) -> Option<&Account> {
+        self.books.get(endpoint)?.account()
+    }
+
+    /// Every delivery that is made out to an endpoint, by id, with what is proposed.
+    pub fn owed(&self, endpoint: &EndpointName) -> impl Iterator<Item = (&DeliveryId, &Owed)> {
+        self.books.get(endpoint).into_iter().flat_map(Book::all_owed)
+    }
+
     /// What is owed to an endpoint.
     pub fn debt(&self, endpoint: &EndpointName) -> Debt {
         self.books.get(endpoint).map(Book::debt).unwrap_or_default()
@@ -288,7 +293,7 @@ impl Ledger {
     /// What was proposed is gone.
     pub fn discard(&mut self) {
         self.books.values_mut().for_each(Book::discard);
-        self.books.retain(|_, book| book.account().is_some() || book.len() > 0);
+        self.books.retain(|_, book| book.account().is_some() || book.alerts() > 0);
     }
 }
 

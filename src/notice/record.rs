@@ -81,6 +81,19 @@ pub struct Range {
     pub asked: bool,
 }
 
+impl Range {
+    /// A range that somebody asked for: all of it is owed, for all that is known.
+    pub fn asked(from: i64, to: i64) -> Range {
+        let range = Range { from, to, count: 0, asked: true };
+        Range { count: range.span(), ..range }
+    }
+
+    /// How many offsets lie in it.
+    pub fn span(&self) -> u64 {
+        u64::try_from(self.to - self.from).unwrap_or(0)
+    }
+}
+
 /// Since when an endpoint is told, and what is owed to it in ranges.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {

@@ -11,13 +11,16 @@ use std::path::{Path, PathBuf};
 pub fn tool(name: &str, untested: &str) -> Option<PathBuf> {
     let path = super::environment("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|directory| directory.join(name)).find(|path| runs(path));
-    if found.is_none() {
-        let required = super::environment("CARDWATCH_REQUIRE_TOOLS").as_deref() == Some("1");
-        assert!(!required, "no {name} on the path, and CARDWATCH_REQUIRE_TOOLS=1");
-        // Past libtest's capture, which would hide the line of a test that passes.
-        let _ = writeln!(std::io::stderr(), "no {name} on the path: {untested} was not tried");
-    }
-    found
+    found.or_else(|| missing(&format!("{name} on the path"), untested))
+}
+
+/// Says in one plain line what is not tested because of what is not there, or panics, as [`tool`] does.
+pub fn missing<T>(what: &str, untested: &str) -> Option<T> {
+    let required = super::environment("CARDWATCH_REQUIRE_TOOLS").as_deref() == Some("1");
+    assert!(!required, "no {what}, and CARDWATCH_REQUIRE_TOOLS=1");
+    // Past libtest's capture, which would hide the line of a test that passes.
+    let _ = writeln!(std::io::stderr(), "no {what}: {untested} was not tried");
+    None
 }
 
 fn runs(path: &Path) -> bool {

@@ -9,6 +9,18 @@
 #[allow(dead_code, reason = "the fault tests use the rest")]
 mod receiver;
 
+/// Verifiers of others.
+#[path = "../support/libraries.rs"]
+mod libraries;
+#[path = "../support/tool.rs"]
+mod tool;
+
+/// A setting of the test run, from the environment.
+#[allow(clippy::disallowed_methods, reason = "a test run is told by its environment, as cargo itself does")]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 /// What the tests stand on: targets, resolvers, slots.
 mod stage;
 
@@ -16,6 +28,8 @@ mod stage;
 mod answers;
 /// Who may be reached.
 mod guard;
+/// Signatures, verified by others.
+mod interop;
 /// Through a proxy.
 mod proxy;
 /// Certificates of both sides.

@@ -1,5 +1,6 @@
 //! What is owed to one endpoint, for one partition of alerts.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use sha2::{Digest, Sha256};
@@ -41,19 +42,30 @@ pub struct Debt {
     pub first: Option<i64>,
 }
 
+/// A delivery that is made out.
+#[derive(Debug, Clone)]
+struct Made {
+    owed: Owed,
+    /// When it is its turn: when it is due, or earlier where [`Book::hasten`] says so.
+    turn: Timestamp,
+}
+
 /// One endpoint's part of a ledger.
 #[derive(Debug, Default)]
 pub(super) struct Book {
     account: Option<Account>,
-    owed: BTreeMap<DeliveryId, Owed>,
-    /// When each delivery that waits is due, by due time: what [`Book::hasten`] moved is here alone.
+    made: BTreeMap<DeliveryId, Made>,
+    /// Alerts in what is made out.
+    alerts: usize,
+    /// What may be handed out, by its turn: what waits, is not handed out already and holds. Nothing else stands here,
+    /// so that handing out looks at nothing that it does not take.
     queue: BTreeSet<(Timestamp, DeliveryId)>,
-    /// When each is due, as it stands in the queue.
-    queued: BTreeMap<DeliveryId, Timestamp>,
     handed: HashSet<DeliveryId>,
+    /// What was handed out and is settled once the open transaction holds.
+    settled: HashSet<DeliveryId>,
     /// What was before the open transaction, by what it changes.
     account_before: Option<Option<Account>>,
-    owed_before: BTreeMap<DeliveryId, Option<Owed>>,
+    made_before: BTreeMap<DeliveryId, Option<Made>>,
 }
 
 impl Book {
@@ -61,9 +73,9 @@ impl Book {
         self.account.as_ref()
     }
 
-    /// Deliveries that are made out.
-    pub(super) fn len(&self) -> usize {
-        self.owed.len()
+    /// Alerts in deliveries that are made out.
+    pub(super) fn alerts(&self) -> usize {
+        self.alerts
     }
 
     pub(super) fn restore_account(&mut self, account: Option<Account>) {
@@ -71,7 +83,8 @@ impl Book {
     }
 
     pub(super) fn restore_owed(&mut self, id: DeliveryId, owed: Option<Owed>) {
-        self.put(id, owed.filter(|owed| owed.stage != Stage::Failed));
+        let owed = owed.filter(|owed| owed.stage != Stage::Failed);
+        self.put(id, owed.map(|owed| Made { turn: owed.due, owed }));
     }
 
     pub(super) fn set_account(&mut self, account: Account) {
@@ -82,40 +95,56 @@ impl Book {
     }
 
     pub(super) fn owed(&self, id: &DeliveryId) -> Option<&Owed> {
-        self.owed.get(id)
+        self.made.get(id).map(|made| &made.owed)
     }
 
-    pub(super) fn attempts(&self, id: &DeliveryId) -> Option<u32> {
-        self.owed.get(id).map(|owed| owed.attempts)
+    /// Every delivery that is made out, by id.
+    pub(super) fn all_owed(&self) -> impl Iterator<Item = (&DeliveryId, &Owed)> {
+        self.made.iter().map(|(id, made)| (id, &made.owed))
     }
 
-    /// Keeps the queue in step with what is owed.
-    fn put(&mut self, id: DeliveryId, owed: Option<Owed>) {
-        if let Some(due) = self.queued.remove(&id) {
-            self.queue.remove(&(due, id.clone()));
-        }
-        match owed {
-            Some(owed) => {
-                if owed.stage == Stage::Waiting {
-                    self.queue.insert((owed.due, id.clone()));
-                    self.queued.insert(id.clone(), owed.due);
-                }
-                self.owed.insert(id, owed);
+    /// Keeps the queue and the number of alerts in step with what is made out.
+    fn put(&mut self, id: DeliveryId, made: Option<Made>) {
+        self.unqueue(&id);
+        let before = match made {
+            Some(made) => {
+                self.alerts += made.owed.members.len();
+                self.made.insert(id.clone(), made)
             }
-            None => drop(self.owed.remove(&id)),
+            None => self.made.remove(&id),
+        };
+        self.alerts -= before.map_or(0, |made| made.owed.members.len());
+        self.enqueue(id);
+    }
+
+    fn unqueue(&mut self, id: &DeliveryId) {
+        if let Some(made) = self.made.get(id) {
+            self.queue.remove(&(made.turn, id.clone()));
+        }
+    }
+
+    /// Queues a delivery if it may be handed out.
+    fn enqueue(&mut self, id: DeliveryId) {
+        if let Some(made) = self.made.get(&id)
+            && made.owed.stage == Stage::Waiting
+            && !self.handed.contains(&id)
+            && !self.made_before.contains_key(&id)
+        {
+            self.queue.insert((made.turn, id));
         }
     }
 
     fn propose(&mut self, id: DeliveryId, owed: Option<Owed>) {
-        let before = self.owed.get(&id).cloned();
-        self.owed_before.entry(id.clone()).or_insert(before);
-        self.put(id, owed);
+        if let Entry::Vacant(before) = self.made_before.entry(id.clone()) {
+            before.insert(self.made.get(&id).cloned());
+        }
+        self.put(id, owed.map(|owed| Made { turn: owed.due, owed }));
     }
 
     pub(super) fn owe(&mut self, member: Member, now: Timestamp, intake: Intake) {
         let Some(account) = &self.account else { return };
         let overflow = account.ranges.iter().position(|range| !range.asked);
-        if overflow.is_none() && !intake.closed && self.owed.len() < intake.room {
+        if overflow.is_none() && !intake.closed && self.alerts < intake.room {
             self.make_out(member, now, intake);
             return;
         }
@@ -136,7 +165,7 @@ impl Book {
     }
 
     fn make_out(&mut self, member: Member, now: Timestamp, intake: Intake) {
-        if self.owed.contains_key(&member.id) {
+        if self.owed(&member.id).is_some_and(|owed| owed.stage != Stage::Failed) {
             return;
         }
         let (stage, due) = match intake.batch {
@@ -152,17 +181,21 @@ impl Book {
         &mut self,
         range: Range,
         upto: i64,
-        found: Vec<Member>,
+        mut found: Vec<Member>,
         now: Timestamp,
         intake: Intake,
     ) {
-        let Some(account) = &self.account else { return };
+        let Some(account) = self.account.as_ref().filter(|_| !intake.closed) else { return };
         let mut account = account.clone();
         let same = |known: &Range| known.from == range.from && known.asked == range.asked;
         let Some(place) = account.ranges.iter().position(same) else { return };
+        // What came in since there was room may have taken it.
+        let room = intake.room.saturating_sub(self.alerts);
+        let upto = found.get(room).map_or(upto, |first_left| first_left.offset);
+        found.truncate(room);
         let open = &mut account.ranges[place];
-        open.from = upto.min(open.to);
-        open.count = open.count.saturating_sub(found.len() as u64);
+        open.from = upto.clamp(open.from, open.to);
+        open.count = open.count.saturating_sub(found.len() as u64).min(open.span());
         if open.from >= open.to {
             account.ranges.remove(place);
         }
@@ -172,36 +205,43 @@ impl Book {
         }
     }
 
+    /// What came in without room is closed with it: what comes in after a return must not stretch it over what
+    /// the endpoint was not told of meanwhile.
+    pub(super) fn leave(&mut self, at: i64) {
+        let Some(mut account) = self.account.clone().filter(|account| account.left.is_none()) else { return };
+        account.left = Some(at);
+        account.ranges.iter_mut().for_each(|range| range.asked = true);
+        bound(&mut account.ranges);
+        self.set_account(account);
+    }
+
     pub(super) fn ask_for(&mut self, from: i64, to: i64) {
         let Some(account) = self.account.clone().filter(|_| from < to) else { return };
         let mut account = account;
-        let count = u64::try_from(to - from).unwrap_or(0);
-        account.ranges.push(Range { from, to, count, asked: true });
+        account.ranges.push(Range::asked(from, to));
         bound(&mut account.ranges);
         self.set_account(account);
     }
 
     /// Members that gather become a delivery of their own, whose id says which they are.
     pub(super) fn gather(&mut self, endpoint: &EndpointName, now: Timestamp, batch: Batch) {
-        loop {
-            let gathering = self.owed.iter().filter(|(_, owed)| owed.stage == Stage::Gathering);
-            let mut waiting: Vec<(i64, Timestamp, DeliveryId)> = gathering
-                .filter_map(|(id, owed)| Some((owed.members.first()?.offset, owed.due, id.clone())))
-                .collect();
-            let is_due = waiting.iter().any(|(_, due, _)| *due <= now);
-            if waiting.is_empty() || (waiting.len() < batch.max && !is_due) {
+        let gathering = self.made.iter().filter(|(_, made)| made.owed.stage == Stage::Gathering);
+        let mut waiting: Vec<(i64, Timestamp, DeliveryId)> = gathering
+            .filter_map(|(id, made)| Some((made.owed.members.first()?.offset, made.owed.due, id.clone())))
+            .collect();
+        waiting.sort_unstable();
+        for together in waiting.chunks(batch.max.max(1)) {
+            if together.len() < batch.max && !together.iter().any(|(_, due, _)| *due <= now) {
                 return;
             }
-            waiting.sort_unstable();
-            waiting.truncate(batch.max);
-            let mut members = Vec::with_capacity(waiting.len());
+            let mut members = Vec::with_capacity(together.len());
             let mut since = now;
-            for (_, _, id) in waiting {
-                if let Some(owed) = self.owed.get(&id) {
+            for (_, _, id) in together {
+                if let Some(owed) = self.owed(id) {
                     since = since.min(owed.since);
                     members.extend(owed.members.iter().cloned());
                 }
-                self.propose(id, None);
+                self.propose(id.clone(), None);
             }
             let id = batch_id(endpoint, &members);
             let owed = Owed { stage: Stage::Waiting, members, attempts: 0, due: now, since, last: None };
@@ -209,73 +249,79 @@ impl Book {
         }
     }
 
-    /// Those due by `now`, or without that the next whenever it is due. What the open transaction changes is not
-    /// handed out: it does not hold yet.
-    pub(super) fn hand_out(&mut self, now: Option<Timestamp>, limit: usize) -> Vec<Handed> {
-        let due = self.queue.iter().take_while(|(due, _)| now.is_none_or(|now| *due <= now));
-        let free = due.filter(|(_, id)| !self.handed.contains(id) && !self.owed_before.contains_key(id));
-        let ids: Vec<DeliveryId> = free.take(limit).map(|(_, id)| id.clone()).collect();
-        let mut handed = Vec::with_capacity(ids.len());
-        for id in ids {
-            let Some(owed) = self.owed.get(&id) else { continue };
+    /// At most `limit` whose turn it is at `now`, or with `whenever` the next ones even if it is not. What the open
+    /// transaction changes is not handed out: it does not hold yet.
+    pub(super) fn hand_out(&mut self, now: Timestamp, limit: usize, whenever: bool) -> Vec<Handed> {
+        let mut handed = Vec::new();
+        while handed.len() < limit
+            && let Some(next) = self.queue.pop_first()
+        {
+            if next.0 > now && !whenever {
+                self.queue.insert(next);
+                break;
+            }
+            let Some(owed) = self.owed(&next.1) else { continue };
             handed.push(Handed {
-                id: id.clone(),
+                id: next.1.clone(),
                 members: owed.members.clone(),
                 attempts: owed.attempts,
-                early: now.is_none_or(|now| owed.due > now),
+                early: owed.due > now,
                 since: owed.since,
             });
-            self.handed.insert(id);
+            self.handed.insert(next.1);
         }
         handed
     }
 
     pub(super) fn next_due(&self) -> Option<Timestamp> {
-        let mut free = self.queue.iter().filter(|(_, id)| !self.handed.contains(id));
-        free.next().map(|(due, _)| *due)
+        self.queue.first().map(|(turn, _)| *turn)
     }
 
     pub(super) fn give_back(&mut self, id: &DeliveryId) {
-        self.handed.remove(id);
+        if self.handed.remove(id) {
+            self.enqueue(id.clone());
+        }
     }
 
     pub(super) fn settle(&mut self, id: &DeliveryId, owed: Option<Owed>) {
-        if self.owed.contains_key(id) {
+        if self.made.contains_key(id) {
+            if self.handed.contains(id) {
+                self.settled.insert(id.clone());
+            }
             self.propose(id.clone(), owed);
         }
     }
 
+    /// Also what is handed out, or changed by the open transaction: it may come back to its place.
     pub(super) fn hasten(&mut self, now: Timestamp) {
-        let later: Vec<(Timestamp, DeliveryId)> =
-            self.queue.iter().filter(|(due, _)| *due > now).cloned().collect();
-        for (due, id) in later {
-            self.queue.remove(&(due, id.clone()));
-            self.queue.insert((now, id.clone()));
-            self.queued.insert(id, now);
+        for made in self.made.values_mut().chain(self.made_before.values_mut().flatten()) {
+            made.turn = made.turn.min(now);
         }
+        let queue = std::mem::take(&mut self.queue);
+        self.queue = queue.into_iter().map(|(turn, id)| (turn.min(now), id)).collect();
     }
 
     pub(super) fn replay(&mut self, members: Vec<Member>, id: Option<DeliveryId>, now: Timestamp) {
         let Some(id) = id.or_else(|| members.first().map(|member| member.id.clone())) else { return };
-        let since = self.owed.get(&id).map_or(now, |owed| owed.since);
+        let since = self.owed(&id).map_or(now, |owed| owed.since);
         let owed = Owed { stage: Stage::Waiting, members, attempts: 0, due: now, since, last: None };
         self.propose(id, Some(owed));
     }
 
     pub(super) fn debt(&self) -> Debt {
         let ranges = self.account.iter().flat_map(|account| &account.ranges);
-        let members = self.owed.values().flat_map(|owed| &owed.members);
+        let members = self.made.values().flat_map(|made| &made.owed.members);
         let first_made_out = members.map(|member| member.offset).min();
         Debt {
-            made_out: self.owed.values().map(|owed| owed.members.len() as u64).sum(),
+            made_out: self.alerts as u64,
             in_ranges: ranges.clone().map(|range| range.count).sum(),
-            oldest: self.owed.values().map(|owed| owed.since).min(),
+            oldest: self.made.values().map(|made| made.owed.since).min(),
             first: ranges.map(|range| range.from).chain(first_made_out).min(),
         }
     }
 
     pub(super) fn is_changed(&self) -> bool {
-        self.account_before.is_some() || !self.owed_before.is_empty()
+        self.account_before.is_some() || !self.made_before.is_empty()
     }
 
     pub(super) fn changes(&self, name: &EndpointName, changes: &mut Vec<(Key, Option<Vec<u8>>)>) {
@@ -285,8 +331,8 @@ impl Book {
         if self.account_before.is_some() {
             changes.push((Key::Endpoint(name.clone()), self.account.as_ref().map(account)));
         }
-        for (id, before) in &self.owed_before {
-            let now = self.owed.get(id);
+        for (id, before) in &self.made_before {
+            let now = self.owed(id);
             if now.is_some() || before.is_some() {
                 changes.push((Key::Owed(name.clone(), id.clone()), now.map(json)));
             }
@@ -295,10 +341,14 @@ impl Book {
 
     pub(super) fn merge(&mut self) {
         self.account_before = None;
-        for id in std::mem::take(&mut self.owed_before).into_keys() {
+        for id in self.settled.drain() {
             self.handed.remove(&id);
-            if self.owed.get(&id).is_some_and(|owed| owed.stage == Stage::Failed) {
+        }
+        for id in std::mem::take(&mut self.made_before).into_keys() {
+            if self.owed(&id).is_some_and(|owed| owed.stage == Stage::Failed) {
                 self.put(id, None);
+            } else {
+                self.enqueue(id);
             }
         }
     }
@@ -307,14 +357,15 @@ impl Book {
         if let Some(before) = self.account_before.take() {
             self.account = before;
         }
-        for (id, before) in std::mem::take(&mut self.owed_before) {
+        self.settled.clear();
+        for (id, before) in std::mem::take(&mut self.made_before) {
             self.put(id, before);
         }
     }
 }
 
 /// The id of a batch: a function of the endpoint and of what is in it.
-fn batch_id(endpoint: &EndpointName, members: &[Member]) -> DeliveryId {
+pub(super) fn batch_id(endpoint: &EndpointName, members: &[Member]) -> DeliveryId {
     let mut hash = Sha256::new();
     hash.update(endpoint.as_str());
     for member in members {
@@ -347,6 +398,5 @@ fn bound(ranges: &mut Vec<Range>) {
 
 fn join(range: &mut Range, other: Range) {
     range.to = range.to.max(other.to);
-    range.count =
-        range.count.saturating_add(other.count).min(u64::try_from(range.to - range.from).unwrap_or(0));
+    range.count = range.count.saturating_add(other.count).min(range.span());
 }
