@@ -286,7 +286,9 @@ impl Notify {
                 if let Some((_, partition)) = next
                     && let Some(held) = self.state.held.get_mut(&partition)
                 {
-                    due.extend(held.ledger.hand_out_next(&endpoint.name).map(|handed| (partition, handed)));
+                    due.extend(
+                        held.ledger.hand_out_next(&endpoint.name, now).map(|handed| (partition, handed)),
+                    );
                 }
             }
         }
