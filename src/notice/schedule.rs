@@ -168,6 +168,7 @@ mod tests {
         assert_eq!(Schedule::new(Vec::new(), 0.1), Err(ScheduleError::Number));
         assert_eq!(Schedule::new(vec![second; 65], 0.1), Err(ScheduleError::Number));
         assert_eq!(Schedule::new(vec![DELAY_MAX + second], 0.1), Err(ScheduleError::Delay));
+        assert!(Schedule::new(vec![DELAY_MAX; 64], 1.0).is_ok());
         for jitter in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
             assert_eq!(Schedule::new(vec![second], jitter), Err(ScheduleError::Jitter), "{jitter}");
         }

@@ -180,9 +180,26 @@ mod tests {
             standing.failed(Timestamp(1_000), Failure::Status(status), None);
             assert_eq!(standing.allowance(Timestamp(2_999), 0, WINDOW), Allowance::Nothing);
         }
-        let mut other = Standing::new(60_000);
-        other.failed(Timestamp(0), Failure::Status(500), None);
-        assert_eq!(other.allowance(Timestamp(0), 0, WINDOW), Allowance::Due(8));
+        for failure in [Failure::Status(500), Failure::Timeout, Failure::Connect] {
+            let mut other = Standing::new(60_000);
+            other.failed(Timestamp(0), failure, None);
+            assert_eq!(other.allowance(Timestamp(0), 0, WINDOW), Allowance::Due(8));
+            assert!(other.succeeded(), "it was in trouble");
+        }
+        let mut long = Standing::new(60_000);
+        (0..30).for_each(|_| long.failed(Timestamp(0), Failure::Status(429), None));
+        assert_eq!(long.allowance(Timestamp(59_999), 0, WINDOW), Allowance::Nothing);
+        assert_ne!(long.allowance(Timestamp(60_000), 0, WINDOW), Allowance::Nothing);
+    }
+
+    #[test]
+    fn a_longer_pause_stands_until_a_success_ends_it() {
+        let mut standing = Standing::new(60_000);
+        standing.failed(Timestamp(0), Failure::Status(429), Some(Timestamp(600_000)));
+        standing.failed(Timestamp(0), Failure::Status(429), None);
+        assert_eq!(standing.allowance(Timestamp(599_999), 0, WINDOW), Allowance::Nothing);
+        standing.succeeded();
+        assert_eq!(standing.allowance(Timestamp(1), 0, WINDOW), Allowance::Due(8));
     }
 
     #[test]

@@ -62,6 +62,7 @@ fn section(view: &View, with_title: bool) -> Value {
         Some(link) => format!("<{}|{}>", escaped(link), code_free(&view.id)),
         None => code(&view.id),
     });
+    rows.push(format!("Raised {}, revision {}", view.raised_at, view.revision));
     rows.push(format!("Severity {}, {}", code(view.severity), view.state.as_str()));
     rows.push(format!("Incident {}", codes(&view.incidents)));
     rows.push(format!("Rules {}", codes(&view.rules)));

@@ -44,6 +44,14 @@ fn conditions_ask_about_an_alert() {
 }
 
 #[test]
+fn any_of_the_incidents_and_any_of_the_rules_is_enough() {
+    let (incidents, rules) = (["shop-2018-b"], ["amount".to_owned()]);
+    let incidents = incidents.map(|id| id.parse().unwrap());
+    let filter = Filter { incidents: incidents.into(), rules: rules.into(), ..Filter::default() };
+    assert!(filter.wants(&samples::full()));
+}
+
+#[test]
 fn an_alert_whose_condition_is_unknown_is_sent() {
     let bare = samples::bare();
     for (when, want) in [

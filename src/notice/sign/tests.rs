@@ -82,6 +82,7 @@ fn what_is_no_key_is_refused_by_what_is_wrong_and_never_repeated() {
         (asymmetric(64), Some(KeyError::Mismatch)),
         ("whsec_".to_owned(), Some(KeyError::SymmetricLength(0))),
         ("whsec_!!!!".to_owned(), Some(KeyError::Base64)),
+        (symmetric(24) + "===", Some(KeyError::Base64)),
         ("whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=".to_owned(), Some(KeyError::Prefix)),
         ("hunter2".to_owned(), Some(KeyError::Prefix)),
     ] {
@@ -141,6 +142,10 @@ fn a_rotation_ends_keys_of_its_own_kind_drops_ended_ones_and_never_one_that_sign
     assert_eq!(*rotated, format!("{}\n{SHARED}\n{PAIR} until={until}\n", *fresh));
     let rotated = rotate(&format!("{SHARED}\n"), &fresh, NOW, until).unwrap();
     assert_eq!(*rotated, format!("{}\n{SHARED} until={until}\n", *fresh));
+
+    // A key that ends already is none that the fresh one takes over from.
+    let rotated = rotate(&format!("{SHARED}\n{PAIR} until={until}\n"), &fresh, NOW, until).unwrap();
+    assert_eq!(*rotated, format!("{}\n{SHARED} until={until}\n{PAIR} until={until}\n", *fresh));
 
     let mut text = SHARED.to_owned();
     for n in 2..5 {
