@@ -328,12 +328,12 @@ impl<'a> Shelf<'a> {
     /// Where a card stands, by the name that says most for it; `None` where the incident's list has none of them.
     fn standing(&self, names: &[Fingerprint]) -> Option<Standing> {
         let cards = self.cards?;
-        let of = |events: &Box<[i32]>| match last_event(self.record, events) {
+        let of = |events: &[i32]| match last_event(self.record, events) {
             Some(event) if event > 0 => Standing::Listed,
             Some(event) if !self.moving.contains(&event.unsigned_abs()) => Standing::Withdrawn,
             _ => Standing::Other,
         };
-        names.iter().filter_map(|name| cards.get(name)).map(of).min()
+        names.iter().filter_map(|name| cards.get(name)).map(|events| of(events)).min()
     }
 }
 

@@ -316,7 +316,7 @@ impl Sweeper {
         if newest.is_some_and(|newest| newest.plus_millis(MOVE_AFTER_MS) > now) {
             return Ok(());
         }
-        Ok(self.list.stir(&incident.id)?)
+        self.list.stir(&incident.id)
     }
 
     /// Removes records, and writes down that it was done. The audit log outlives the card, so it names none.

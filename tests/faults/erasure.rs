@@ -4,12 +4,16 @@ use serde_json::{Value, json};
 
 use crate::broken::{Scene, drain};
 use crate::support::program::{Ended, Program};
+use crate::support::records::found_fraud;
 use crate::support::{Outgoing, Revision, wait};
 use crate::{PATIENCE, beside_others};
 
 /// Removes what is due at once.
 const AT_ONCE: &str =
     "[retention]\nwithdrawn = \"0s\"\nended = \"0s\"\noutcome_grace = \"0s\"\nsweep_every = \"1s\"\n";
+
+/// What the keys begin with under which the books keep outcomes that were removed.
+const REMOVED: &str = "cardwatch/removed";
 
 /// A list, and sweeps over it that may be broken.
 struct Erasure {
@@ -44,11 +48,8 @@ impl Erasure {
 
     fn decide_all<'a>(&self, decisions: impl IntoIterator<Item = (&'a str, &'a str)>) {
         let topic = self.scene.deployment.kafka.name("outcomes");
-        let record = |(key, fingerprint): (&str, &str)| {
-            let about = json!({"fingerprint": fingerprint, "incidents": ["shop"]});
-            let body = json!({"verdict": "fraud", "about": about}).to_string();
-            Outgoing::to(&topic).key(key).value(body)
-        };
+        let record =
+            |(key, fingerprint): (&str, &str)| Outgoing::to(&topic).key(key).value(found_fraud(fingerprint));
         let records: Vec<Outgoing> = decisions.into_iter().map(record).collect();
         self.scene.deployment.kafka.produce(&records);
     }
@@ -76,6 +77,19 @@ impl Erasure {
         self.kept("exposures").into_keys().filter_map(card).collect()
     }
 
+    /// The outcomes that are left, without the sums of those that were removed.
+    fn outcomes(&self) -> std::collections::BTreeMap<String, Value> {
+        let mut kept = self.kept("outcomes");
+        kept.retain(|key, _| !key.starts_with(REMOVED));
+        kept
+    }
+
+    /// How many outcomes of the incident were removed, as it is kept for the books.
+    fn outcomes_removed(&self) -> u64 {
+        let sums = self.kept("outcomes").into_iter().filter(|(key, _)| key.starts_with(REMOVED));
+        sums.filter_map(|(_, sum)| sum["incidents"]["shop"]["verdicts"]["fraud"].as_u64()).sum()
+    }
+
     /// How many records the incident says were removed.
     fn removed(&self) -> u64 {
         let incident = self.kept("exposures").remove("incident/shop").expect("the incident");
@@ -97,6 +111,7 @@ fn a_sweep_killed_anywhere_is_completed_by_the_next() {
         let outcomes = cards.iter().step_by(5);
         erasure.decide_all(outcomes.clone().map(|card| (card.as_str(), card.as_str())));
         erasure.decide("late", &"ab".repeat(32));
+        let decided = outcomes.clone().count() as u64 + 1;
         if point != "after-close" {
             erasure.command(&["incident", "close", "shop"]);
         } else {
@@ -105,7 +120,7 @@ fn a_sweep_killed_anywhere_is_completed_by_the_next() {
         let mut killed = erasure.start(&["sweep"], &format!("stop:sweep/{point}"));
         assert_eq!(killed.await_end(PATIENCE), Ended::Signal(9), "{point}\n{}", killed.transcript());
         // What is seen of a transaction is all of it or nothing.
-        let (listed, kept) = (erasure.listed(), erasure.kept("outcomes"));
+        let (listed, kept) = (erasure.listed(), erasure.outcomes());
         assert_eq!(listed.len() as u64 + erasure.removed(), CARDS as u64, "{point}");
         let left = match point {
             "after-part" => 3,
@@ -117,10 +132,12 @@ fn a_sweep_killed_anywhere_is_completed_by_the_next() {
             assert_eq!(kept.contains_key(card), listed.contains(card), "{point}");
         }
         assert!(kept.contains_key("late"), "{point}");
+        assert_eq!(erasure.outcomes_removed() + kept.len() as u64, decided, "{point}");
 
         erasure.command(&["sweep"]);
         assert_eq!((erasure.listed().len(), erasure.removed()), (0, CARDS as u64), "{point}");
-        assert!(erasure.kept("outcomes").is_empty(), "{point}");
+        assert!(erasure.outcomes().is_empty(), "{point}");
+        assert_eq!(erasure.outcomes_removed(), decided, "{point}");
     }
 }
 
@@ -168,7 +185,7 @@ fn swept_under_a_hold(broken: Option<&str>) -> Option<(usize, usize)> {
     erasure.command(&["incident", "hold", "shop", "--why", "case 7"]);
     erasure.command(&["incident", "close", "shop"]);
     erasure.command(&["sweep"]);
-    Some((erasure.listed().len(), erasure.kept("outcomes").len()))
+    Some((erasure.listed().len(), erasure.outcomes().len()))
 }
 
 #[test]
@@ -193,7 +210,7 @@ fn swept_after_decisions(broken: Option<&str>) -> Option<Vec<String>> {
     erasure.decide("late", &"ab".repeat(32));
     erasure.decide("former", &former);
     erasure.command(&["sweep"]);
-    Some(erasure.kept("outcomes").into_keys().collect())
+    Some(erasure.outcomes().into_keys().collect())
 }
 
 #[test]

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::deployment::{COMMAND, Deployment, INPUT_PARTITIONS, column, fails, json, leaks, lines, ok};
 use crate::support::load::card_number;
 use crate::support::program::{Ended, Invocation};
+use crate::support::records::found_fraud;
 use crate::support::{Isolation, Outgoing, Program, wait};
 
 const WITHIN: Duration = Duration::from_secs(90);
@@ -101,24 +102,11 @@ impl Erasing {
 
     /// Somebody decides about an alert of each of these cards.
     pub fn decide(&self, cards: &[usize]) {
-        let records: Vec<Outgoing> = cards
-            .iter()
-            .map(|card| {
-                let about = json!({
-                    "fingerprint": self.fingerprint(*card), "key": "k1", "incidents": ["shop"],
-                    "raised_at": "2026-03-01T00:00:00Z", "severity": "high", "score": 90, "rules": ["dear"],
-                    "transaction": format!("t{card}"), "transaction_at": "2026-03-01T00:00:00Z",
-                    "transaction_outcome": "approved", "amount": "1250", "currency": "USD",
-                });
-                let alert = format!("alr_{}", "a".repeat(26));
-                let body = json!({
-                    "schema": "cardwatch.outcome/1", "alert": alert, "verdict": "fraud", "about": about,
-                });
-                Outgoing::to(&self.deployment.topic("outcomes"))
-                    .key(format!("a{card}"))
-                    .value(body.to_string())
-            })
-            .collect();
+        let topic = self.deployment.topic("outcomes");
+        let decided = |card: &usize| {
+            Outgoing::to(&topic).key(format!("a{card}")).value(found_fraud(&self.fingerprint(*card)))
+        };
+        let records: Vec<Outgoing> = cards.iter().map(decided).collect();
         self.deployment.kafka.produce(&records);
     }
 

@@ -399,3 +399,16 @@ fn owned(message: &rdkafka::message::BorrowedMessage<'_>) -> Message {
         headers: headers.unwrap_or_default(),
     }
 }
+
+/// An outcome's value: fraud, found on an approved use of the card with this fingerprint.
+pub fn found_fraud(fingerprint: &str) -> String {
+    let about = serde_json::json!({
+        "fingerprint": fingerprint, "key": "k1", "incidents": ["shop"], "raised_at": "2026-03-01T00:00:00Z",
+        "severity": "high", "score": 90, "rules": ["dear"], "transaction": "t1",
+        "transaction_at": "2026-03-01T00:00:00Z", "transaction_outcome": "approved", "amount": "1250",
+        "currency": "USD",
+    });
+    let alert = format!("alr_{}", "a".repeat(26));
+    serde_json::json!({"schema": "cardwatch.outcome/1", "alert": alert, "verdict": "fraud", "about": about})
+        .to_string()
+}
