@@ -379,9 +379,9 @@ fn an_endpoint_begins_where_it_is_told_to_and_may_go_and_come_back() {
 #[test]
 fn records_are_read_back_and_what_is_none_is_refused() {
     let mut ledger = Ledger::default();
-    let taken = Taken { next: 7, control: 3, partitions: 6 };
+    let taken = Taken { next: 7, control: 3, partitions: 6, topic_id: None };
     ledger.restore(b"taken/2", Some(&serde_json::to_vec(&taken).unwrap())).unwrap();
-    assert_eq!(ledger.taken(), Some(taken));
+    assert_eq!(ledger.taken(), Some(&taken));
     ledger.restore(b"endpoint/desk", Some(br#"{"begun":3}"#)).unwrap();
     assert!(ledger.knows(&desk()));
     ledger.restore(b"endpoint/desk", None).unwrap();
