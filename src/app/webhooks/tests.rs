@@ -71,7 +71,10 @@ fn every_mistake_in_a_file_is_told_at_the_key_that_names_it() {
         (plain().replace("@s", "@short"), "short:1: the key has 6 bytes"),
         (plain().replace("@s", "@open"), "may be read or changed by others"),
         (plain().replace("https", "http"), ":3: webhooks.url: alerts would go over http"),
-        (plain().replace("issuer.example", "10.1.2.3"), ":3: webhooks.url: the URL names 10.1.2.3"),
+        (
+            plain().replace("issuer.example", "10.1.2.3"),
+            ":3: webhooks.url: the URL names a private address (10.1.2.3)",
+        ),
         (chat().replace("@u", "@s"), ":3: webhooks.url_file: the URL does not begin with"),
         (
             plain() + "rules = [\"card-testin\"]\n",
