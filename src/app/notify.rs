@@ -61,7 +61,8 @@ pub(super) fn telling(common: &Common) -> Result<Telling, Stopped> {
         .enable_all()
         .build()
         .map_err(|error| fault(&error))?;
-    let couriers = Arc::new(Couriers::start(&runtime, &plan.endpoints, &slot, &common.clock));
+    let bounds = Bounds { room: plan.deliveries_room, ..Bounds::default() };
+    let couriers = Arc::new(Couriers::start(&runtime, &plan.endpoints, bounds.window, &slot, &common.clock));
     let group = plan.group(Notify::NAME);
     let follower = Follower::new(
         Control::new(
@@ -102,7 +103,6 @@ pub(super) fn telling(common: &Common) -> Result<Telling, Stopped> {
         Some(_) => Remembers::Exactly(Arc::new(restorer.clone())),
         None => Remembers::Nothing,
     };
-    let bounds = Bounds { room: plan.deliveries_room, ..Bounds::default() };
     let mut pumps = Vec::new();
     for worker in 0..plan.notify_crew.workers {
         let name = format!("notify-{worker}");

@@ -206,7 +206,7 @@ section! {
     pub struct Lines = "lines" {
         /// The lines to run: "sight" recognises exposed cards, "score" judges sightings, "books" takes in what
         /// people decide about alerts, serves the alerts and keeps the books of incidents, with every listed
-        /// card in its memory: one process of several is enough; "notify" tells the endpoints of [[webhooks]] of alerts.
+        /// card in its memory: one process of several is enough; "notify" tells the endpoints under "webhooks" of alerts.
         enabled: Vec<Line> = r#"["sight", "score", "books", "notify"]"#,
             choices(&Line::ALL.map(|line| (line.as_str(), line)));
     }
@@ -259,7 +259,7 @@ section! {
 }
 
 section! {
-    /// Telling endpoints of alerts. They are listed under [[webhooks]].
+    /// Telling endpoints of alerts. They are listed under "webhooks".
     pub struct Notify = "notify" {
         /// Workers: threads with a consumer and a producer each, for what is owed. Requests go on beside them, as
         /// many as each endpoint's concurrency says.

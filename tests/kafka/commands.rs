@@ -32,7 +32,7 @@ fn topics_are_made_checked_and_missed() {
         .iter()
         .map(|row| row["state"].as_str().unwrap())
         .collect();
-    assert_eq!(states, ["as it must be"; 9]);
+    assert_eq!(states, ["as it must be"; 10]);
     deployment.ok(&["topics", "--create"]);
 
     // Wrong partition counts: histories lie by partition, and the list is one.
@@ -360,7 +360,9 @@ fn no_card_number_comes_out_anywhere() {
     }
     assert_eq!(program.terminate(DRAIN), Ended::Code(0));
     seen.extend(program.transcript().into_bytes());
-    for name in ["exposures", "sightings", "card-history", "alerts", "audit", "control", "dead-letters"] {
+    for name in
+        ["exposures", "sightings", "card-history", "alerts", "deliveries", "audit", "control", "dead-letters"]
+    {
         // Of open and aborted transactions too.
         for message in deployment.kafka.read(&deployment.topic(name), Isolation::Uncommitted) {
             seen.extend(message.key.unwrap_or_default());

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{Receiver, Sender as Queue, channel};
 
 use super::endpoint::{Endpoint, Endpoints};
 use super::sheets::{Sheet, Tenure};
@@ -74,20 +74,21 @@ pub type Posts = dyn Fn(&Endpoint) -> Box<dyn Post> + Send + Sync;
 /// Takes jobs for every endpoint.
 #[derive(Debug)]
 pub struct Couriers {
-    queues: HashMap<EndpointName, UnboundedSender<Job>>,
+    queues: HashMap<EndpointName, Queue<Job>>,
 }
 
 impl Couriers {
-    /// Puts couriers to work for every endpoint.
+    /// Puts couriers to work for every endpoint. Jobs wait in a queue of `window` for each courier.
     pub fn start(
         runtime: &Runtime,
         endpoints: &Endpoints,
+        window: usize,
         posts: &Posts,
         clock: &Arc<dyn Clock>,
     ) -> Couriers {
         let mut queues = HashMap::new();
         for endpoint in &endpoints.0 {
-            let (sender, receiver) = unbounded_channel();
+            let (sender, receiver) = channel(endpoint.concurrency.max(1) * window.max(1));
             queues.insert(endpoint.name.clone(), sender);
             let shared = Arc::new(Mutex::new(receiver));
             let pace = Arc::new(Pace::new(endpoint.rate));
@@ -105,9 +106,9 @@ impl Couriers {
         Couriers { queues }
     }
 
-    /// Hands a job over. False where nobody works for this endpoint.
+    /// Hands a job over. False where nobody works for this endpoint, or its queue is full.
     pub fn send(&self, endpoint: &EndpointName, job: Job) -> bool {
-        self.queues.get(endpoint).is_some_and(|queue| queue.send(job).is_ok())
+        self.queues.get(endpoint).is_some_and(|queue| queue.try_send(job).is_ok())
     }
 }
 
@@ -137,7 +138,7 @@ impl Pace {
 
 struct Courier {
     endpoint: Arc<Endpoint>,
-    queue: Arc<Mutex<UnboundedReceiver<Job>>>,
+    queue: Arc<Mutex<Receiver<Job>>>,
     pace: Arc<Pace>,
     post: Box<dyn Post>,
     clock: Arc<dyn Clock>,

@@ -55,7 +55,7 @@ impl From<minijinja::Error> for TemplateError {
         // The detail names what the template says, never a value.
         let message = match (error.kind(), error.detail()) {
             (minijinja::ErrorKind::OutOfFuel, _) => {
-                format!("takes too many steps: a loop without a sensible end")
+                "takes too many steps: a loop without a sensible end".to_owned()
             }
             (minijinja::ErrorKind::WriteFailure, _) => format!("makes a body above {BODY_BYTES_MAX} bytes"),
             (minijinja::ErrorKind::UndefinedError, None) => {

@@ -233,7 +233,7 @@ impl<N: Vocabulary> Checker<'_, N> {
             return self.refuse(left, message);
         };
         let text = text.inner();
-        if !words.is_empty() && !words.iter().any(|word| *word == text) {
+        if !words.is_empty() && !words.contains(&text) {
             let (near, list) = choices(text, words.iter().copied());
             self.wrong(left, format!("{} never holds \"{text}\"{near} (it is of {list})", name.name()));
         }
