@@ -31,7 +31,7 @@ const WITHIN: Duration = Duration::from_secs(10);
 /// How long the last notes may take, and the wait for workers to give up what they have: with both the process ends
 /// within its time.
 const LAST_WITHIN: Duration = Duration::from_secs(1);
-const WORKERS_WITHIN: Duration = Duration::from_secs(2);
+const WORKERS_WITHIN: Duration = Duration::from_secs(3);
 
 /// What is remembered, for all lines of a process.
 #[derive(Clone)]

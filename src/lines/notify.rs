@@ -250,6 +250,7 @@ impl Line for Notify {
         let partitions: Vec<i32> = progress.iter().map(|progress| progress.partition).collect();
         self.collect();
         self.keep_books(&partitions);
+        self.state.closing = progress.iter().map(|progress| (progress.partition, progress.next)).collect();
         if fault::broken("offsets-before-ledger") {
             return Ok(());
         }
@@ -264,7 +265,6 @@ impl Line for Notify {
                 .map_err(|error| Stopped::new(exit::INTERNAL, error.to_string()))?;
             self.write(progress.partition, &Key::Taken(progress.partition), Some(&value), out)?;
         }
-        self.state.closing = progress.iter().map(|progress| (progress.partition, progress.next)).collect();
         Ok(())
     }
 

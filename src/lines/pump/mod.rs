@@ -253,6 +253,8 @@ impl<L: Line> Pump<L> {
         if self.records > 0 || self.producer.is_open() || self.consumer.is_lost() {
             return Ok(());
         }
+        // Also a worker that has nothing to commit for days: brokers forget an id that is not used.
+        self.renew();
         self.tended = self.line.tend();
         if self.tended.is_empty() {
             return Ok(());
@@ -398,6 +400,10 @@ impl<L: Line> Pump<L> {
         }
         self.aborts.forget();
         self.reset(now);
+        self.renew();
+    }
+
+    fn renew(&mut self) {
         if let Err(error) = self.producer.refresh() {
             tracing::warn!(line = L::NAME, %error, "the producer could not be renewed yet");
         }
