@@ -187,6 +187,11 @@ impl Ledger {
         }
     }
 
+    /// A delivery that is made out, with what is proposed.
+    pub fn delivery(&self, endpoint: &EndpointName, id: &DeliveryId) -> Option<&Owed> {
+        self.books.get(endpoint)?.owed(id)
+    }
+
     /// How many attempts were made of a delivery.
     pub fn attempts(&self, endpoint: &EndpointName, id: &DeliveryId) -> Option<u32> {
         self.books.get(endpoint)?.owed(id).map(|owed| owed.attempts)

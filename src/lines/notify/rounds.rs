@@ -19,6 +19,8 @@ use crate::notice::standing::Allowance;
 const RANGE_READ: usize = 500;
 /// How often metrics are brought up to date, in milliseconds.
 const SHOW_EVERY_MS: i64 = 1_000;
+/// How long a delivery waits whose schedule is over, while its endpoint takes nothing at all, in milliseconds.
+const DAY_MS: i64 = 86_400_000;
 /// How long an endpoint must have failed before that is written down, in milliseconds.
 const FAILING_NOTED_MS: i64 = 60_000;
 
@@ -168,16 +170,12 @@ impl Notify {
         let Some(held) = self.state.held.get_mut(&settled.tenure.0) else { return };
         let (name, id) = (&endpoint.name, &settled.id);
         let Some(missed) = settled.missed else { return held.ledger.delivered(name, id) };
-        let Some(made) = held.ledger.attempts(name, id) else { return };
+        let Some(owed) = held.ledger.delivery(name, id) else { return };
+        let (made, due, since) = (owed.attempts, owed.due, owed.since);
         let class = missed.failure.class();
         if settled.early {
             // It was only asked whether the endpoint is back: the place in the schedule is as before.
-            let random = rand::random();
-            let next = endpoint
-                .schedule
-                .next(made.max(1), settled.at, random)
-                .unwrap_or(settled.at.plus_millis(86_400_000));
-            return held.ledger.failed(name, id, Some(next), class, false);
+            return held.ledger.failed(name, id, Some(due), class, false);
         }
         let next = endpoint.schedule.next(made + 1, settled.at, rand::random());
         let next = match (next, missed.retry_after) {
@@ -185,10 +183,8 @@ impl Notify {
             (next, _) => next,
         };
         // Where nothing at all was taken meanwhile it is the endpoint that fails and not this delivery.
-        let since = held.ledger.debt(name).oldest;
-        let endpoint_fails = failing_since
-            .is_some_and(|failing| since.is_none_or(|since| failing <= since.plus_millis(60_000)));
-        let next = next.or_else(|| endpoint_fails.then(|| settled.at.plus_millis(86_400_000)));
+        let endpoint_fails = failing_since.is_some_and(|failing| failing <= since.plus_millis(60_000));
+        let next = next.or_else(|| endpoint_fails.then(|| settled.at.plus_millis(DAY_MS)));
         if next.is_none() {
             self.metrics.of(name.as_str()).failed();
             tracing::warn!(endpoint = %name, delivery = %id, reason = %missed.failure, "a delivery has failed for good");
