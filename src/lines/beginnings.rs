@@ -31,7 +31,9 @@ const WITHIN: Duration = Duration::from_secs(10);
 /// How long the last notes may take, and the wait for workers to give up what they have: with both the process ends
 /// within its time.
 const LAST_WITHIN: Duration = Duration::from_secs(1);
-const WORKERS_WITHIN: Duration = Duration::from_secs(3);
+const WORKERS_WITHIN: Duration = Duration::from_secs(2);
+/// Until when their last commits should be there, if they take longer to leave their groups.
+const COMMITS_WITHIN: Duration = Duration::from_millis(500);
 
 /// What is remembered, for all lines of a process.
 #[derive(Clone)]
@@ -177,13 +179,19 @@ impl Minder {
             }
             quiet_until = (!self.settle(&mut owed, WITHIN)).then(|| now + PAUSE);
         }
-        let deadline = self.clock.instant() + WORKERS_WITHIN;
+        let began = self.clock.instant();
         let at_work = || self.lines.iter().any(|line| !line.standings.all().is_empty());
-        while at_work() && self.clock.instant() < deadline {
-            self.stop.wait_more(Duration::from_millis(5));
+        // What was committed is known long before a group in motion lets its members go.
+        for within in [COMMITS_WITHIN, WORKERS_WITHIN] {
+            while at_work() && self.clock.instant() - began < within {
+                self.stop.wait_more(Duration::from_millis(5));
+            }
+            self.collect(true, &mut owed);
+            self.settle(&mut owed, LAST_WITHIN);
+            if !at_work() {
+                return;
+            }
         }
-        self.collect(true, &mut owed);
-        self.settle(&mut owed, LAST_WITHIN);
     }
 
     /// What is to be noted: in a round everything, otherwise what was given up and what has its first commit.
