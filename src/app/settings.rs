@@ -23,7 +23,6 @@ use crate::lines::control::Control;
 use crate::lines::import::ListTopic;
 use crate::lines::notify::endpoint::Endpoints;
 use crate::lines::notify::office::Office;
-use crate::lines::notify::sheets::Shelf;
 use crate::lines::pump::Pace;
 use crate::lines::score::Forgetting;
 use crate::lines::snapshot::Snapshots;
@@ -123,13 +122,7 @@ pub fn webhook_office(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Off
             clock: Arc::clone(clock),
         },
         deliveries: names.deliveries,
-        shelf: Shelf {
-            cluster: cluster.clone(),
-            probe: probe.clone(),
-            group: group.clone(),
-            topic: names.alerts,
-            clock: Arc::clone(clock),
-        },
+        alerts: names.alerts,
         control: Control::new(cluster, probe.clone(), names.control, group, Arc::clone(clock)),
         probe,
         clock: Arc::clone(clock),

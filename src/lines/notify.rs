@@ -126,7 +126,6 @@ impl Notify {
         let held = Held {
             ledger,
             epoch: self.state.epoch,
-            next: opening.next,
             control,
             mark: opening.mark,
             openings: Default::default(),
@@ -250,7 +249,7 @@ impl Line for Notify {
         let partitions: Vec<i32> = progress.iter().map(|progress| progress.partition).collect();
         self.collect();
         self.keep_books(&partitions);
-        self.state.closing = progress.iter().map(|progress| (progress.partition, progress.next)).collect();
+        self.state.closing = partitions;
         if fault::broken("offsets-before-ledger") {
             return Ok(());
         }

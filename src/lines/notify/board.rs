@@ -1,6 +1,6 @@
 //! Follows what all processes share about webhooks, and writes to it.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -181,7 +181,7 @@ impl Follower {
     }
 
     fn write(&self) -> Result<(), Stopped> {
-        match self.writes.recv_timeout(Duration::ZERO) {
+        match self.writes.try_recv() {
             Ok((endpoint, state)) => {
                 let value = serde_json::to_vec(&state)
                     .map_err(|error| Stopped::new(exit::INTERNAL, error.to_string()))?;
@@ -190,7 +190,7 @@ impl Follower {
                 }
                 Ok(())
             }
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Ok(()),
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => Ok(()),
         }
     }
 

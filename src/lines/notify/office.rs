@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::sheets::{Found, Shelf, Wish};
+use super::sheets::Sheet;
 use crate::clock::Clock;
 use crate::domain::delivery::{DeliveryId, EndpointName};
 use crate::domain::time::Timestamp;
@@ -116,16 +116,6 @@ impl Ledgers {
         let wanted = move |entry: &&Entry| endpoint.is_none_or(|name| entry.endpoint == *name);
         self.entries.iter().filter(wanted).filter(move |entry| stage(entry.owed.stage))
     }
-
-    /// Whether an alert is owed to an endpoint still: made out, failed, or somewhere in a range.
-    pub fn is_owed(&self, endpoint: &EndpointName, partition: i32, offset: i64) -> bool {
-        let in_range = self.accounts.get(endpoint).and_then(|accounts| accounts.get(&partition));
-        let in_range = in_range.is_some_and(|account| {
-            account.ranges.iter().any(|range| (range.from..range.to).contains(&offset))
-        });
-        let mut mine = self.of(Some(endpoint), |_| true).filter(|entry| entry.partition == partition);
-        in_range || mine.any(|entry| entry.owed.members.iter().any(|member| member.offset == offset))
-    }
 }
 
 /// The office: reads ledgers and takes requests.
@@ -135,8 +125,8 @@ pub struct Office {
     pub snapshots: Snapshots,
     /// The topic of the ledgers.
     pub deliveries: String,
-    /// Reads alerts.
-    pub shelf: Shelf,
+    /// The topic of the alerts.
+    pub alerts: String,
     /// The control topic.
     pub control: Control,
     /// Asks for watermarks and times.
@@ -266,13 +256,13 @@ impl Office {
         until: Option<Timestamp>,
         by: &str,
     ) -> Result<u64, Stopped> {
-        let partitions = self.probe.partitions(&self.shelf.topic)?.unwrap_or(0);
+        let partitions = self.probe.partitions(&self.alerts)?.unwrap_or(0);
         let mut ranges = Vec::new();
         for partition in 0..partitions {
-            let from = self.probe.offset_at(&self.shelf.topic, partition, since)?;
+            let from = self.probe.offset_at(&self.alerts, partition, since)?;
             let to = match until {
-                Some(until) => self.probe.offset_at(&self.shelf.topic, partition, until)?,
-                None => self.probe.watermarks(&self.shelf.topic, partition)?.high,
+                Some(until) => self.probe.offset_at(&self.alerts, partition, until)?,
+                None => self.probe.watermarks(&self.alerts, partition)?.high,
             };
             if from < to {
                 ranges.push((partition, from, to));
@@ -298,8 +288,8 @@ impl Office {
             return Ok(true);
         }
         let mut found: Option<(i32, Member)> = None;
-        self.snapshots.topic("the alerts", &self.shelf.topic, |message: &Message<'_>| {
-            if let Some(sheet) = super::sheets::Sheet::of(message) {
+        self.snapshots.topic("the alerts", &self.alerts, |message: &Message<'_>| {
+            if let Some(sheet) = Sheet::of(message) {
                 let delivery = DeliveryId::of_alert(&sheet.alert);
                 if sheet.alert.id == id || delivery.as_str() == id {
                     // Of several revisions the newest.
@@ -319,24 +309,5 @@ impl Office {
             serde_json::to_vec(&command).map_err(|error| Stopped::new(exit::INTERNAL, error.to_string()))?;
         let id = format!("{:013}-{:016x}", command.at.millis(), rand::random::<u64>());
         self.control.put(&[(command_key(&id), value)], WITHIN)
-    }
-
-    /// Alerts from an offset of a partition on, at most so many, and the first offset that was not read.
-    ///
-    /// # Errors
-    /// When they cannot be read.
-    pub fn alerts(
-        &self,
-        partition: i32,
-        from: i64,
-        most: usize,
-    ) -> Result<(Vec<Arc<super::sheets::Sheet>>, i64), Stopped> {
-        let to = self.probe.watermarks(&self.shelf.topic, partition)?.high;
-        let range = crate::notice::record::Range { from, to: to.max(from), count: 0, asked: true };
-        let endpoint = "-".parse().map_err(|_| Stopped::new(exit::INTERNAL, "no name"))?;
-        match self.shelf.fetch(partition, &Wish::Range { endpoint, range, most })? {
-            Found::Range { sheets, upto, .. } => Ok((sheets, upto)),
-            _ => Ok((Vec::new(), to)),
-        }
     }
 }

@@ -45,8 +45,6 @@ pub(super) struct Opening {
 pub(super) struct Held {
     pub(super) ledger: Ledger,
     pub(super) epoch: u64,
-    /// The committed offset of the alerts.
-    pub(super) next: i64,
     /// The next offset of the commands.
     pub(super) control: i64,
     pub(super) mark: Mark,
@@ -112,8 +110,8 @@ pub struct NotifyState {
     pub(super) applied: Vec<Settled>,
     /// Ranges that were read.
     pub(super) ranges: Vec<(Tenure, Found)>,
-    /// The partitions of the transaction that is about to end, and where they will stand.
-    pub(super) closing: HashMap<i32, i64>,
+    /// The partitions of the transaction that is about to end.
+    pub(super) closing: Vec<i32>,
     pub(super) records: u64,
     pub(super) now: Timestamp,
     pub(super) newest: Timestamp,
@@ -154,9 +152,8 @@ impl NotifyState {
     }
 
     pub(super) fn merge(&mut self) {
-        for (partition, next) in std::mem::take(&mut self.closing) {
+        for partition in std::mem::take(&mut self.closing) {
             if let Some(held) = self.held.get_mut(&partition) {
-                held.next = next;
                 held.ledger.merge();
             }
         }
