@@ -153,6 +153,11 @@ impl Board {
         Ok(())
     }
 
+    /// What all processes share of an endpoint.
+    pub fn state(&self, endpoint: &EndpointName) -> EndpointState {
+        self.endpoints.get(endpoint).cloned().unwrap_or_default()
+    }
+
     /// Whether an endpoint is told nothing.
     pub fn is_disabled(&self, endpoint: &EndpointName) -> bool {
         self.endpoints.get(endpoint).is_some_and(|state| state.disabled.is_some())

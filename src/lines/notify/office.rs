@@ -201,7 +201,7 @@ impl Office {
     /// # Errors
     /// When the control topic cannot be read or written.
     pub fn switch(&self, endpoint: &EndpointName, on: bool, by: &str) -> Result<bool, Stopped> {
-        let mut state = self.board()?.endpoints.get(endpoint).cloned().unwrap_or_default();
+        let mut state = self.board()?.state(endpoint);
         if state.disabled.is_none() == on {
             return Ok(false);
         }
@@ -217,7 +217,7 @@ impl Office {
     /// # Errors
     /// When the control topic cannot be read or written.
     pub fn rotated(&self, endpoint: &EndpointName, generation: &str) -> Result<(), Stopped> {
-        let mut state = self.board()?.endpoints.get(endpoint).cloned().unwrap_or_default();
+        let mut state = self.board()?.state(endpoint);
         state.generation = Some(generation.to_owned());
         self.put_state(endpoint, &state)
     }

@@ -103,7 +103,7 @@ impl Notify {
 
     /// Writes down since when an endpoint fails, and disables it when that is too long ago.
     fn note_failing(&mut self, endpoint: &Endpoint, since: Option<crate::domain::time::Timestamp>) {
-        let mut state = self.shared.seen().board.endpoints.get(&endpoint.name).cloned().unwrap_or_default();
+        let mut state = self.shared.seen().board.state(&endpoint.name);
         let known = state.failing_since;
         match (known, since) {
             (None, Some(since)) => {
@@ -125,7 +125,7 @@ impl Notify {
     }
 
     fn disable(&mut self, endpoint: &Endpoint, why: Why) {
-        let mut state = self.shared.seen().board.endpoints.get(&endpoint.name).cloned().unwrap_or_default();
+        let mut state = self.shared.seen().board.state(&endpoint.name);
         if state.disabled.is_some() {
             return;
         }
