@@ -7,10 +7,8 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::Common;
 use super::workers::{self, Pumps};
-use crate::codec::dead_letter::Payload;
 use crate::domain::delivery::Failure;
 use crate::lines::control::Control;
-use crate::lines::dead::Undertaker;
 use crate::lines::lookout::Watched;
 use crate::lines::notify::board::Follower;
 use crate::lines::notify::courier::Couriers;
@@ -115,14 +113,7 @@ pub(super) fn telling(common: &Common) -> Result<Telling, Stopped> {
             settled: channel(),
             sheets: Sheets::start(shelf.clone()),
             restorer: restorer.clone(),
-            // Of what others write nothing is kept, and however much of it is wrong, the line goes on.
-            undertaker: Undertaker::new(
-                plan.topics.dead_letters.clone(),
-                Payload::Omit,
-                None,
-                f64::INFINITY,
-                loop_metrics.clone(),
-            ),
+            undertaker: workers::undertaker_of_others(common, &loop_metrics),
             bounds,
             loop_metrics: loop_metrics.clone(),
             metrics: metrics.clone(),

@@ -190,14 +190,7 @@ pub(super) fn decisions(common: &Common, desk: &Arc<Desk>) -> Result<(Pumps<Deci
         alerts: plan.topics.alerts.clone(),
         desk: Arc::clone(desk),
         cluster: plan.cluster.clone(),
-        // Of what others write nothing is kept, and however much of it is wrong, the line goes on.
-        undertaker: Undertaker::new(
-            plan.topics.dead_letters.clone(),
-            Payload::Omit,
-            None,
-            f64::INFINITY,
-            loop_metrics.clone(),
-        ),
+        undertaker: undertaker_of_others(common, &loop_metrics),
         loop_metrics: loop_metrics.clone(),
         metrics,
         pulse: Pulse::new(&name, &common.health, loop_metrics.clone(), Arc::clone(&common.clock)),
@@ -217,6 +210,12 @@ pub(super) fn decisions(common: &Common, desk: &Arc<Desk>) -> Result<(Pumps<Deci
 pub(super) fn loop_metrics(common: &Common, line: &'static str) -> LoopMetrics {
     let reasons: Vec<&'static str> = DeadReason::ALL.iter().map(|reason| reason.as_str()).collect();
     common.families.of(line, &reasons)
+}
+
+/// Of what others write to cardwatch's own topics nothing is kept, and however much of it is wrong, the line goes on.
+pub(super) fn undertaker_of_others(common: &Common, metrics: &LoopMetrics) -> Undertaker {
+    let topic = common.plan.topics.dead_letters.clone();
+    Undertaker::new(topic, Payload::Omit, None, f64::INFINITY, metrics.clone())
 }
 
 fn undertaker(common: &Common, keyring: Option<&Keyring>, metrics: &LoopMetrics) -> Undertaker {
