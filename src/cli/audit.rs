@@ -118,7 +118,7 @@ fn who(record: &AuditRecord) -> String {
     let by = &record.by;
     let known = match (by.via, &by.token) {
         (Via::Http, Some(token)) => format!("token {token}"),
-        _ => format!("{}@{}", by.user, by.host),
+        _ => by.login(),
     };
     by.claimed.as_ref().map_or(known.clone(), |claimed| format!("{known} ({claimed:?})"))
 }

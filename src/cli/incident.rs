@@ -110,7 +110,7 @@ impl<'a> Desk<'a> {
 /// When, by whom and where a change is made.
 pub(super) fn mark(audit: &Audit, change: &ChangeArgs, at: Timestamp) -> Mark {
     let acting = audit.by();
-    let by = change.by.clone().unwrap_or_else(|| format!("{}@{}", acting.user, acting.host));
+    let by = change.by.clone().unwrap_or_else(|| acting.login());
     Mark { at, by, host: acting.host.clone() }
 }
 

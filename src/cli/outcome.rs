@@ -21,7 +21,7 @@ pub(super) fn run(args: &Args, outcome: &OutcomeArgs, output: &Output) -> Result
     let shelf = Shelf::new(&settings)?;
     let audit =
         audit(&settings, audit::Via::Cli, Arc::clone(&shelf.clock)).claiming(outcome.claimed.as_deref());
-    let name = format!("{}@{}", audit.by().user, audit.by().host);
+    let name = audit.by().login();
     let by = By { name: Some(name), claimed: outcome.claimed.clone(), via: Via::Command };
     if !by.is_fit() {
         return Err(Stopped::new(exit::USAGE, "--as: longer than 200 characters, or it holds a card number"));

@@ -204,7 +204,7 @@ impl Desk {
         let until = replay.until.map(|until| until.at(now));
         let what = json!({"failed": replay.failed, "id": replay.id, "since": since, "until": until});
         let audit = self.audit(replay.claimed.as_deref());
-        let by = format!("{}@{}", audit.by().user, audit.by().host);
+        let by = audit.by().login();
         let begun = audit.begin(Deed::new(Act::Replay, format!("endpoint/{name}")).after(what))?;
         let asked = match (&replay.id, since) {
             (Some(id), _) => match office.replay_one(name, id, &by) {
@@ -232,7 +232,7 @@ impl Desk {
     fn switch(&self, switch: &SwitchArgs, on: bool, output: &Output) -> Result<(), Stopped> {
         let name = &self.endpoint(&switch.endpoint)?.name;
         let audit = self.audit(switch.claimed.as_deref());
-        let by = format!("{}@{}", audit.by().user, audit.by().host);
+        let by = audit.by().login();
         let deed = Deed::new(Act::EndpointChange, format!("endpoint/{name}")).after(json!({"enabled": on}));
         let begun = audit.begin(deed)?;
         let changed = begun.end_with(self.office()?.switch(name, on, &by))?;

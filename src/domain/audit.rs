@@ -121,6 +121,13 @@ pub struct By {
     pub token: Option<String>,
 }
 
+impl By {
+    /// The user and the host, as the system knows them: `USER@HOST`.
+    pub fn login(&self) -> String {
+        format!("{}@{}", self.user, self.host)
+    }
+}
+
 /// How an act ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -115,7 +115,7 @@ impl BookReader<'_> {
 
 fn lost(given_up: GivenUp) -> Lost {
     let GivenUp { range, act, at, by, reason: _ } = given_up;
-    let by = by.claimed.unwrap_or_else(|| format!("{}@{}", by.user, by.host));
+    let by = by.claimed.clone().unwrap_or_else(|| by.login());
     Lost { range, at, by, skipped: act == Act::Skip.as_str() }
 }
 

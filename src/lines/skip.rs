@@ -71,7 +71,7 @@ impl Skip<'_> {
         }
         let Move { lost, next, mut mark } = self.plan()?;
         let by = audit.by();
-        let who = by.claimed.clone().unwrap_or_else(|| format!("{}@{}", by.user, by.host));
+        let who = by.claimed.clone().unwrap_or_else(|| by.login());
         mark.gap = Some(Gap::new(lost.first, lost.last, &who));
         let deed = Deed::new(Act::Skip, lost.subject())
             .before(serde_json::json!({ "next": lost.first }))
