@@ -15,11 +15,12 @@ pub mod sheets;
 mod state;
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
 use super::dead::Undertaker;
 use super::mark::Mark;
+use super::patience::{NO_RESTORE, come};
 use super::pulse::Pulse;
 use super::pump::{Line, LineError};
 use super::start::{Start, Stopped};
@@ -97,9 +98,9 @@ impl Notify {
     }
 
     /// The restored ledger of a partition, with what the configuration says of its endpoints.
-    fn take_up(&mut self, partition: i32, restored: Restored) -> Result<(), Stopped> {
+    fn take_up(&mut self, partition: i32, restored: Restored) {
         let Restored { mut ledger, begins } = restored;
-        let Some(opening) = self.state.opening.remove(&partition) else { return Ok(()) };
+        let Some(opening) = self.state.opening.remove(&partition) else { return };
         for (name, (begun, since)) in begins {
             tracing::info!(endpoint = %name, partition, begun, "a new endpoint is told from here on");
             ledger.begin(&name, begun, since);
@@ -131,7 +132,6 @@ impl Notify {
             openings: Default::default(),
         };
         self.state.held.insert(partition, held);
-        Ok(())
     }
 
     fn write(
@@ -171,16 +171,9 @@ impl Line for Notify {
         if !self.shared.seen().loaded {
             return Ok(false);
         }
-        match opening.restoring.try_recv() {
-            Ok(restored) => {
-                self.take_up(partition, restored?)?;
-                Ok(true)
-            }
-            Err(TryRecvError::Empty) => Ok(false),
-            Err(TryRecvError::Disconnected) => {
-                Err(Stopped::new(exit::INTERNAL, "a restore ended without a result"))
-            }
-        }
+        let Some(restored) = come(&opening.restoring, NO_RESTORE)? else { return Ok(false) };
+        self.take_up(partition, restored);
+        Ok(true)
     }
 
     fn release(&mut self, partition: i32) {

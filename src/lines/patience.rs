@@ -1,5 +1,6 @@
 //! Asking a cluster in motion until it answers.
 
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
 use rdkafka::error::KafkaError;
@@ -12,6 +13,25 @@ use crate::stop::{Stop, exit};
 /// How long a predecessor's transaction, or a broker that went, may hold an answer back before this is a
 /// failure. Well above the transaction time-out plus the coordinator's clean-up interval.
 const PATIENCE: Duration = Duration::from_secs(180);
+
+/// A thread that restores has ended without saying why.
+pub(super) const NO_RESTORE: &str = "a restore ended without a result";
+
+/// What a thread of its own was asked for, if it has come. `missing` says what went wrong where the thread ended
+/// without it.
+///
+/// # Errors
+/// What the thread found, or that it found nothing.
+pub(super) fn come<T>(
+    answer: &Receiver<Result<T, Stopped>>,
+    missing: &'static str,
+) -> Result<Option<T>, Stopped> {
+    match answer.try_recv() {
+        Ok(found) => found.map(Some),
+        Err(TryRecvError::Empty) => Ok(None),
+        Err(TryRecvError::Disconnected) => Err(Stopped::new(exit::INTERNAL, missing)),
+    }
+}
 
 /// Asks for committed offsets until they are told: an open transaction of a predecessor holds them back.
 ///

@@ -10,12 +10,13 @@ mod tend;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::dead::Undertaker;
 use super::mark::Mark;
+use super::patience::{NO_RESTORE, come};
 use super::pulse::Pulse;
 use super::pump::{Line, LineError};
 use super::restore::{Checkpoint, Restorer};
@@ -201,22 +202,15 @@ impl Line for Score {
 
     fn ready(&mut self, partition: i32) -> Result<bool, Stopped> {
         let Some(restoring) = self.state.restoring.get(&partition) else { return Ok(true) };
-        match restoring.try_recv() {
-            Ok(memory) => {
-                let histories = self.state.cards.take_up(partition, memory?);
-                self.metrics.restored.inc_by(histories as u64);
-                self.metrics.histories.add(histories as i64);
-                self.state.restoring.remove(&partition);
-                if partition == 0 {
-                    self.leads.store(true, Ordering::Relaxed);
-                }
-                Ok(true)
-            }
-            Err(TryRecvError::Empty) => Ok(false),
-            Err(TryRecvError::Disconnected) => {
-                Err(Stopped::new(exit::INTERNAL, "a restore ended without a result"))
-            }
+        let Some(memory) = come(restoring, NO_RESTORE)? else { return Ok(false) };
+        let histories = self.state.cards.take_up(partition, memory);
+        self.metrics.restored.inc_by(histories as u64);
+        self.metrics.histories.add(histories as i64);
+        self.state.restoring.remove(&partition);
+        if partition == 0 {
+            self.leads.store(true, Ordering::Relaxed);
         }
+        Ok(true)
     }
 
     fn release(&mut self, partition: i32) {

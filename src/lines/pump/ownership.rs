@@ -1,13 +1,11 @@
 //! Taking partitions up and giving them back.
 
-use std::sync::mpsc::TryRecvError;
-
 use super::reasons::consumer_stopped;
 use super::{Finding, Line, Owned, Pump};
 use crate::fault;
 use crate::kafka::consumer::Change;
+use crate::lines::patience::come;
 use crate::lines::start::Stopped;
-use crate::stop::exit;
 
 impl<L: Line> Pump<L> {
     pub(super) fn serve_changes(&mut self) -> Result<(), Stopped> {
@@ -35,16 +33,8 @@ impl<L: Line> Pump<L> {
 
     pub(super) fn finish_finding(&mut self) -> Result<(), Stopped> {
         let Some(finding) = &self.finding else { return Ok(()) };
-        let starts = match finding.answer.try_recv() {
-            Ok(starts) => starts?,
-            Err(TryRecvError::Empty) => return Ok(()),
-            Err(TryRecvError::Disconnected) => {
-                return Err(Stopped::new(
-                    exit::INTERNAL,
-                    "the search for start offsets ended without an answer",
-                ));
-            }
-        };
+        let found = come(&finding.answer, "the search for start offsets ended without an answer")?;
+        let Some(starts) = found else { return Ok(()) };
         self.finding = None;
         let offsets: Vec<(i32, i64)> = starts.iter().map(|start| (start.partition, start.offset)).collect();
         // Held back first, assigned second, and let flow when ready: never paused.
