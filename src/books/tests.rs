@@ -219,15 +219,20 @@ proptest! {
     }
 }
 
-#[test]
-fn a_card_that_moved_to_another_key_is_one_card_on_the_list_and_none_withdrawn() {
-    let mut ledger = Ledger::default();
+/// An incident with two revisions that are done.
+fn revised_twice() -> IncidentRecord {
     let mut record = IncidentRecord::new(id(0));
     for _ in 0..2 {
         let number = record.claim(details(), mark()).unwrap();
         record.finish(number, Finish::default()).unwrap();
     }
-    ledger.incident(&id(0), Some(record));
+    record
+}
+
+#[test]
+fn a_card_that_moved_to_another_key_is_one_card_on_the_list_and_none_withdrawn() {
+    let mut ledger = Ledger::default();
+    ledger.incident(&id(0), Some(revised_twice()));
     ledger.card(&id(0), card(1), Some(vec![1, -2]));
     ledger.card(&id(0), card(2), Some(vec![1]));
     write_uses(&mut ledger, &[(1, [0].into(), 0, 500, false, false)]);
@@ -239,12 +244,7 @@ fn a_card_that_moved_to_another_key_is_one_card_on_the_list_and_none_withdrawn()
 #[test]
 fn a_card_with_two_histories_counts_once_under_its_incident() {
     let mut ledger = Ledger::default();
-    let mut record = IncidentRecord::new(id(0));
-    for _ in 0..2 {
-        let number = record.claim(details(), mark()).unwrap();
-        record.finish(number, Finish::default()).unwrap();
-    }
-    ledger.incident(&id(0), Some(record));
+    ledger.incident(&id(0), Some(revised_twice()));
     // Card 1 is card 2 under the key before, card 3 the same before that; card 4 is another.
     ledger.card(&id(0), card(1), Some(vec![1, -2]));
     ledger.card(&id(0), card(2), Some(vec![1]));
