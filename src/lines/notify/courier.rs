@@ -40,7 +40,7 @@ pub struct Job {
     pub answer: Sender<Settled>,
 }
 
-/// What came of an attempt.
+/// What came of a delivery that was handed out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settled {
     /// As in the job.
@@ -55,8 +55,19 @@ pub struct Settled {
     pub at: Timestamp,
     /// Since when the newest alert in it is raised.
     pub raised_at: Timestamp,
-    /// How it failed, if it did.
-    pub missed: Option<Missed>,
+    /// What it came to.
+    pub end: End,
+}
+
+/// What a delivery that was handed out came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The endpoint took it.
+    Taken,
+    /// The attempt failed.
+    Missed(Missed),
+    /// It was not tried: nothing of it is left on the alerts' topic.
+    Expired,
 }
 
 /// How an attempt failed.
@@ -150,7 +161,7 @@ impl Courier {
             let next = self.queue.lock().await.recv().await;
             let Some(job) = next else { return };
             self.pace.turn().await;
-            let missed = self.carry(&job).await;
+            let end = self.carry(&job).await.map_or(End::Taken, End::Missed);
             let settled = Settled {
                 tenure: job.tenure,
                 endpoint: self.endpoint.name.clone(),
@@ -158,7 +169,7 @@ impl Courier {
                 early: job.early,
                 at: self.clock.now(),
                 raised_at: job.sheets.last().map_or(Timestamp::default(), |sheet| sheet.alert.raised_at),
-                missed,
+                end,
             };
             // The worker may be gone: then whoever has the partition now tries again.
             let _ = job.answer.send(settled);

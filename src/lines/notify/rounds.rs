@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Notify;
-use super::courier::{Job, Settled};
+use super::courier::{End, Job, Settled};
 use super::endpoint::Endpoint;
 use super::sheets::{Found, Sheet, Tenure, Wish};
 use super::state::Parked;
@@ -71,9 +71,15 @@ impl Notify {
     fn judge_endpoint(&mut self, settled: &Settled) {
         let Some(endpoint) = self.endpoint(&settled.endpoint) else { return };
         let metrics = self.metrics.of(endpoint.name.as_str());
-        metrics.attempt(settled.missed.map(|missed| missed.failure.class()));
+        let missed = match settled.end {
+            End::Taken => None,
+            End::Missed(missed) => Some(missed),
+            // Nobody was asked.
+            End::Expired => return,
+        };
+        metrics.attempt(missed.map(|missed| missed.failure.class()));
         let standing = self.state.standing(&endpoint);
-        let Some(missed) = settled.missed else {
+        let Some(missed) = missed else {
             let was_in_trouble = standing.succeeded();
             let took = settled.at.millis() - settled.raised_at.millis();
             metrics.delivered(took.max(0) as f64 / 1_000.0);
@@ -169,7 +175,11 @@ impl Notify {
         let failing_since = self.state.standing(&endpoint).failing_since();
         let Some(held) = self.state.held.get_mut(&settled.tenure.0) else { return };
         let (name, id) = (&endpoint.name, &settled.id);
-        let Some(missed) = settled.missed else { return held.ledger.delivered(name, id) };
+        let missed = match settled.end {
+            End::Taken => return held.ledger.delivered(name, id),
+            End::Expired => return held.ledger.failed(name, id, None, "expired", false),
+            End::Missed(missed) => missed,
+        };
         let Some(owed) = held.ledger.delivery(name, id) else { return };
         let (made, due, since) = (owed.attempts, owed.due, owed.since);
         let class = missed.failure.class();
@@ -349,7 +359,7 @@ impl Notify {
                 parked.sheets.extend(mine.into_iter().map(|sheet| (sheet.offset, sheet)));
                 parked.handed.members.retain(|member| !gone.contains(&member.offset));
                 if parked.handed.members.is_empty() {
-                    self.expired(&parked);
+                    self.expired(parked);
                     continue;
                 }
             }
@@ -360,13 +370,19 @@ impl Notify {
     }
 
     /// Nothing of a delivery is left on the alerts' topic.
-    fn expired(&mut self, parked: &Parked) {
+    fn expired(&mut self, parked: Parked) {
         self.metrics.of(parked.endpoint.as_str()).expired(1);
         tracing::error!(endpoint = %parked.endpoint, delivery = %parked.handed.id,
             "an alert that was owed has expired on its topic");
-        if let Some(held) = self.state.held.get_mut(&parked.tenure.0) {
-            held.ledger.failed(&parked.endpoint, &parked.handed.id, None, "expired", false);
-        }
+        self.state.queue.push(Settled {
+            tenure: parked.tenure,
+            endpoint: parked.endpoint,
+            id: parked.handed.id,
+            early: parked.handed.early,
+            at: self.state.now,
+            raised_at: parked.handed.since,
+            end: End::Expired,
+        });
     }
 
     fn wish_for_ranges(&mut self, endpoint: &Endpoint) {

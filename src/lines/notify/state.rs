@@ -172,3 +172,40 @@ impl NotifyState {
         self.queue.splice(0..0, applied);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lines::notify::courier::End;
+
+    fn settled(partition: i32, id: &str, end: End) -> Settled {
+        let (at, raised_at) = (Timestamp(2), Timestamp(1));
+        let (endpoint, id) = ("desk".parse().unwrap(), DeliveryId::written(id));
+        Settled { tenure: (partition, 1), endpoint, id, early: false, at, raised_at, end }
+    }
+
+    #[test]
+    fn what_an_aborted_transaction_took_in_is_taken_in_again_and_before_what_came_since() {
+        let mut state = NotifyState::new(&Bounds::default());
+        state.applied = vec![settled(0, "a-1", End::Expired), settled(1, "b-1", End::Taken)];
+        state.queue = vec![settled(0, "c-1", End::Taken)];
+        state.discard();
+        assert!(state.applied.is_empty());
+        let ids: Vec<&str> = state.queue.iter().map(|settled| settled.id.as_str()).collect();
+        assert_eq!(ids, ["a-1", "b-1", "c-1"]);
+        state.release(0);
+        assert_eq!(state.queue, [settled(1, "b-1", End::Taken)]);
+    }
+
+    #[test]
+    fn alerts_at_hand_are_bounded_by_their_bytes_and_the_oldest_go() {
+        let mut shelf = Shelf { bytes_max: 100, ..Shelf::default() };
+        let alert = crate::notice::samples::test_alert(Timestamp(1), 7);
+        for offset in 0..5 {
+            let (alert, json) = (alert.clone(), vec![b'x'; 40]);
+            shelf.put(0, Arc::new(Sheet { offset, alert, json }));
+        }
+        let kept: Vec<i64> = (0..5).filter(|offset| shelf.get(0, *offset).is_some()).collect();
+        assert_eq!(kept, [3, 4]);
+    }
+}
