@@ -13,6 +13,7 @@ pub mod restore;
 mod rounds;
 pub mod sheets;
 mod state;
+mod trouble;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
