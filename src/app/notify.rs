@@ -116,7 +116,12 @@ pub(super) fn telling(common: &Common) -> Result<Telling, Stopped> {
             undertaker: workers::undertaker_of_others(common, &loop_metrics),
             bounds,
             loop_metrics: loop_metrics.clone(),
-            metrics: metrics.clone(),
+            metrics: plan
+                .endpoints
+                .names()
+                .into_iter()
+                .map(|name| (name.clone(), metrics.of(name.as_str())))
+                .collect(),
             pulse: Pulse::new(&name, &common.health, loop_metrics.clone(), Arc::clone(&common.clock)),
             clock: Arc::clone(&common.clock),
             state: NotifyState::new(&bounds),

@@ -15,6 +15,7 @@ pub mod sheets;
 mod state;
 mod trouble;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
@@ -27,13 +28,13 @@ use super::pump::{Line, LineError};
 use super::start::{Start, Stopped};
 use crate::clock::Clock;
 use crate::codec::dead::{DeadReason, FIELD_VALUE, Unreadable};
-use crate::domain::delivery::DeliveryId;
+use crate::domain::delivery::{DeliveryId, EndpointName};
 use crate::domain::position::Record;
 use crate::domain::time::Timestamp;
 use crate::fault;
 use crate::kafka::native::Message;
 use crate::kafka::producer::{Outgoing, Progress, TransactionalProducer};
-use crate::metrics::{LoopMetrics, WebhookMetrics};
+use crate::metrics::{EndpointMetrics, LoopMetrics};
 use crate::notice::record::{Key, Member, Taken};
 use crate::stop::exit;
 
@@ -71,8 +72,8 @@ pub struct Notify {
     pub bounds: Bounds,
     /// Loop metrics.
     pub loop_metrics: LoopMetrics,
-    /// Own metrics.
-    pub metrics: WebhookMetrics,
+    /// Own metrics, by endpoint.
+    pub metrics: HashMap<EndpointName, EndpointMetrics>,
     /// Signs of life.
     pub pulse: Pulse,
     /// Tells the time.

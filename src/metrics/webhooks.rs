@@ -1,7 +1,8 @@
 //! What `notify` measures. The label of an endpoint comes from the configuration alone.
 
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry,
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry,
 };
 
 use super::{MetricsError, counters, gauges};
@@ -19,13 +20,18 @@ pub struct WebhookMetrics {
     latency: HistogramVec,
 }
 
-/// Metrics of one endpoint.
+/// Metrics of one endpoint, looked up once.
 #[derive(Debug, Clone)]
 pub struct EndpointMetrics {
-    families: WebhookMetrics,
+    attempts: IntCounterVec,
     endpoint: String,
-    latency: Histogram,
+    delivered: IntCounter,
+    failed: IntCounter,
+    expired: IntCounter,
+    owed: IntGauge,
     oldest: Gauge,
+    disabled: IntGauge,
+    latency: Histogram,
 }
 
 impl WebhookMetrics {
@@ -106,11 +112,17 @@ impl WebhookMetrics {
 
     /// Those of one endpoint.
     pub fn of(&self, endpoint: &str) -> EndpointMetrics {
+        let label = &[endpoint];
         EndpointMetrics {
-            families: self.clone(),
+            attempts: self.attempts.clone(),
             endpoint: endpoint.to_owned(),
-            latency: self.latency.with_label_values(&[endpoint]),
-            oldest: self.oldest.with_label_values(&[endpoint]),
+            delivered: self.delivered.with_label_values(label),
+            failed: self.failed.with_label_values(label),
+            expired: self.expired.with_label_values(label),
+            owed: self.owed.with_label_values(label),
+            oldest: self.oldest.with_label_values(label),
+            disabled: self.disabled.with_label_values(label),
+            latency: self.latency.with_label_values(label),
         }
     }
 }
@@ -119,30 +131,30 @@ impl EndpointMetrics {
     /// A request was made; `class` is that of its failure.
     pub fn attempt(&self, class: Option<&str>) {
         let result = class.unwrap_or("success");
-        self.families.attempts.with_label_values(&[&self.endpoint, result]).inc();
+        self.attempts.with_label_values(&[self.endpoint.as_str(), result]).inc();
     }
 
     /// A delivery was taken, so many seconds after the alert was raised.
     pub fn delivered(&self, seconds: f64) {
-        self.families.delivered.with_label_values(&[&self.endpoint]).inc();
+        self.delivered.inc();
         self.latency.observe(seconds);
     }
 
     /// A delivery has failed for good.
     pub fn failed(&self) {
-        self.families.failed.with_label_values(&[&self.endpoint]).inc();
+        self.failed.inc();
     }
 
     /// Alerts that are owed are not there any more.
     pub fn expired(&self, count: u64) {
-        self.families.expired.with_label_values(&[&self.endpoint]).inc_by(count);
+        self.expired.inc_by(count);
     }
 
     /// What is owed, for how long the oldest, and whether the endpoint is disabled.
     pub fn stand(&self, owed: u64, oldest_seconds: f64, disabled: bool) {
         let owed = i64::try_from(owed).unwrap_or(i64::MAX);
-        self.families.owed.with_label_values(&[&self.endpoint]).set(owed);
-        self.families.disabled.with_label_values(&[&self.endpoint]).set(i64::from(disabled));
+        self.owed.set(owed);
+        self.disabled.set(i64::from(disabled));
         self.oldest.set(oldest_seconds);
     }
 }

@@ -111,7 +111,9 @@ impl Notify {
         let endpoint_fails = failing_since.is_some_and(|failing| failing <= since.plus_millis(60_000));
         let next = next.or_else(|| endpoint_fails.then(|| settled.at.plus_millis(DAY_MS)));
         if next.is_none() {
-            self.metrics.of(name.as_str()).failed();
+            if let Some(metrics) = self.metrics.get(name) {
+                metrics.failed();
+            }
             tracing::warn!(endpoint = %name, delivery = %id, reason = %missed.failure, "a delivery has failed for good");
         }
         held.ledger.failed(name, id, next, class, true);
@@ -127,7 +129,10 @@ impl Notify {
             let Some(endpoint) = self.endpoint(&name) else { continue };
             let intake = self.state.intake(&endpoint, &self.bounds);
             if expired > 0 && !range.asked {
-                self.metrics.of(name.as_str()).expired(u64::try_from(expired).unwrap_or(0));
+                let count = u64::try_from(expired).unwrap_or(0);
+                if let Some(metrics) = self.metrics.get(&name) {
+                    metrics.expired(count);
+                }
                 tracing::error!(endpoint = %name, partition = tenure.0, first = range.from, count = expired,
                     "alerts that were owed have expired on their topic");
             }
@@ -286,7 +291,9 @@ impl Notify {
 
     /// Nothing of a delivery is left on the alerts' topic.
     fn expired(&mut self, parked: Parked) {
-        self.metrics.of(parked.endpoint.as_str()).expired(1);
+        if let Some(metrics) = self.metrics.get(&parked.endpoint) {
+            metrics.expired(1);
+        }
         tracing::error!(endpoint = %parked.endpoint, delivery = %parked.handed.id,
             "an alert that was owed has expired on its topic");
         self.state.queue.push(Settled {
@@ -334,7 +341,10 @@ impl Notify {
             }
             let age = oldest.map_or(0, |oldest| (now.millis() - oldest.millis()).max(0));
             let disabled = self.state.disabled.contains(&endpoint.name);
-            self.metrics.of(endpoint.name.as_str()).stand(owed, age as f64 / 1_000.0, disabled);
+            let seconds = age as f64 / 1_000.0;
+            if let Some(metrics) = self.metrics.get(&endpoint.name) {
+                metrics.stand(owed, seconds, disabled);
+            }
         }
     }
 }

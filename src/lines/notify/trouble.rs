@@ -23,7 +23,7 @@ impl Notify {
     /// What an attempt says of the endpoint as a whole.
     pub(super) fn judge_endpoint(&mut self, settled: &Settled) {
         let Some(endpoint) = self.endpoint(&settled.endpoint) else { return };
-        let metrics = self.metrics.of(endpoint.name.as_str());
+        let Some(metrics) = self.metrics.get(&endpoint.name) else { return };
         let missed = match settled.end {
             End::Taken => None,
             End::Missed(missed) => Some(missed),
