@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::tally::Tally;
 use crate::domain::time::Timestamp;
 
 /// The metadata of a committed offset.
@@ -17,6 +18,8 @@ pub struct Mark {
     pub tended: Option<Tended>,
     /// Where and when the group began to read the partition; `None` where it began before that was noted.
     pub began: Option<Began>,
+    /// What was worked off of the partition; `None` where it was not counted yet.
+    pub tally: Option<Tally>,
 }
 
 /// A pass over the histories of a partition: none that was due then is there any more.
@@ -91,6 +94,7 @@ impl Mark {
                 Some(("gap", value)) => mark.gap = Gap::parse(value),
                 Some(("tended", value)) => mark.tended = Tended::parse(value),
                 Some(("began", value)) => mark.began = Began::parse(value),
+                Some(("tally", value)) => mark.tally = Tally::parse(value),
                 _ => {}
             }
         }
@@ -116,6 +120,9 @@ impl fmt::Display for Mark {
         if let Some(Began { offset, at }) = &self.began {
             write!(f, ";began={offset}@{at}")?;
         }
+        if let Some(tally) = self.tally {
+            write!(f, ";tally={tally}")?;
+        }
         Ok(())
     }
 }
@@ -127,11 +134,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_mark_survives_its_text(frontier in proptest::option::of(any::<i64>()), topic_id in proptest::option::of("[A-Za-z0-9_-]{22}"), gap in proptest::option::of((0i64.., 0i64.., ".{0,120}")), tended in proptest::option::of((-1i64.., 0i64..)), began in proptest::option::of((0i64.., 0..253_402_300_799_999_i64))) {
+        fn a_mark_survives_its_text(frontier in proptest::option::of(any::<i64>()), topic_id in proptest::option::of("[A-Za-z0-9_-]{22}"), gap in proptest::option::of((0i64.., 0i64.., ".{0,120}")), tended in proptest::option::of((-1i64.., 0i64..)), began in proptest::option::of((0i64.., 0..253_402_300_799_999_i64)), tally in proptest::option::of((0u64.., 0u64.., 0i64..))) {
             let gap = gap.map(|(first, last, by)| Gap::new(first, last, &by));
             let tended = tended.map(|(frontier, at)| Tended { frontier, at: Timestamp(at) });
             let began = began.map(|(offset, at)| Began { offset, at: Timestamp(at) });
-            let mark = Mark { frontier, topic_id, gap, tended, began };
+            let tally = tally.map(|(read, made, newest)| Tally { read, made, newest: Timestamp(newest) });
+            let mark = Mark { frontier, topic_id, gap, tended, began, tally };
             prop_assert_eq!(Mark::parse(&mark.to_string()), mark);
         }
 

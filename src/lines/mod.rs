@@ -41,3 +41,4 @@ pub mod snapshot;
 pub mod standings;
 pub mod start;
 pub mod sweep;
+pub mod tally;

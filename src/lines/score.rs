@@ -21,6 +21,7 @@ use super::pulse::Pulse;
 use super::pump::{Line, LineError};
 use super::restore::{Checkpoint, Restorer};
 use super::start::{Start, Stopped};
+use super::tally::Tallies;
 use crate::clock::Clock;
 use crate::codec::cloudevents::{self, TRACEPARENT};
 use crate::codec::dead::{DeadReason, FIELD_VALUE, Unreadable};
@@ -94,6 +95,7 @@ pub struct ScoreState {
     cards: Cards,
     restoring: HashMap<i32, Receiver<Result<Memory, Stopped>>>,
     marks: HashMap<i32, Mark>,
+    tallies: Tallies,
     raised: Vec<Raised>,
     unknown: Vec<&'static str>,
     judgements: u64,
@@ -179,6 +181,7 @@ impl Score {
     /// Keeps what the committed transaction made of its cards.
     fn keep(&mut self) {
         let kept = self.state.cards.merge();
+        self.state.tallies.merge();
         self.metrics.histories.add(kept.begun - kept.gone);
         self.metrics.forgotten.inc_by(kept.forgotten);
         if let Some((partition, tended)) = self.tender.merge()
@@ -195,6 +198,7 @@ impl Line for Score {
     fn hold(&mut self, start: &Start) -> Result<(), Stopped> {
         self.state.restoring.insert(start.partition, self.restorer.begin(start));
         self.state.marks.insert(start.partition, start.mark.clone());
+        self.state.tallies.take_up(start.partition, start.mark.tally.unwrap_or_default());
         let committed = start.committed.is_some();
         self.tender.take(start.partition, start.mark.tended, committed, self.clock.instant());
         Ok(())
@@ -216,6 +220,7 @@ impl Line for Score {
     fn release(&mut self, partition: i32) {
         self.state.restoring.remove(&partition);
         self.state.marks.remove(&partition);
+        self.state.tallies.release(partition);
         self.tender.release(partition);
         if partition == 0 {
             self.leads.store(false, Ordering::Relaxed);
@@ -249,7 +254,9 @@ impl Line for Score {
         let judgement = self.judge(partition, &sighting)?;
         if let Some(alert) = &judgement.alert {
             self.write_alert(alert, message, out)?;
+            self.state.tallies.made(partition);
         }
+        self.state.tallies.read(partition, message.timestamp());
         self.state.judgements += 1;
         self.state.duplicates += u64::from(judgement.duplicate_of.is_some());
         self.state.unknown.extend(&judgement.unknown_signals);
@@ -260,7 +267,7 @@ impl Line for Score {
     fn metadata(&self, partition: i32) -> String {
         let taken_up = self.state.marks.get(&partition).cloned().unwrap_or_default();
         let tended = self.tender.note(partition).or(taken_up.tended);
-        Mark { frontier: None, tended, ..taken_up }.to_string()
+        Mark { frontier: None, tended, tally: self.state.tallies.of(partition), ..taken_up }.to_string()
     }
 
     fn tend(&mut self) -> Vec<i32> {
@@ -317,6 +324,7 @@ impl Line for Score {
 
     fn discard(&mut self) {
         self.state.cards.discard();
+        self.state.tallies.discard();
         self.tender.discard();
         self.state.raised.clear();
         self.state.unknown.clear();

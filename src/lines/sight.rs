@@ -14,6 +14,7 @@ use super::pulse::Pulse;
 use super::pump::{Line, LineError};
 use super::refresh::Exposed;
 use super::start::{Start, Stopped};
+use super::tally::Tallies;
 use crate::clock::Clock;
 use crate::codec::cloudevents;
 use crate::codec::wire;
@@ -67,6 +68,7 @@ pub struct SightState {
     now: Timestamp,
     held: HashMap<i32, Held>,
     marks: HashMap<i32, Mark>,
+    tallies: Tallies,
     sightings: u64,
     tombstones: u64,
     records: u64,
@@ -86,7 +88,12 @@ impl std::fmt::Debug for SightState {
 }
 
 impl Sight {
-    fn write(&mut self, found: &Found, out: &mut TransactionalProducer) -> Result<(), LineError> {
+    fn write(
+        &mut self,
+        partition: i32,
+        found: &Found,
+        out: &mut TransactionalProducer,
+    ) -> Result<(), LineError> {
         let sighting = &found.sighting;
         let limit = MESSAGE_BYTES_MAX - ENVELOPE_BYTES;
         let value = wire::encode_sighting(sighting, limit)
@@ -104,6 +111,7 @@ impl Sight {
         sighting.unreadable.iter().for_each(|field| self.metrics.unreadable(field));
         sighting.withheld.iter().for_each(|field| self.metrics.withheld(field));
         self.state.sightings += 1;
+        self.state.tallies.made(partition);
         Ok(())
     }
 }
@@ -115,6 +123,7 @@ impl Line for Sight {
         let held = Held { since: self.clock.instant(), frontier: start.mark.frontier.unwrap_or(i64::MIN) };
         self.state.held.insert(start.partition, held);
         self.state.marks.insert(start.partition, start.mark.clone());
+        self.state.tallies.take_up(start.partition, start.mark.tally.unwrap_or_default());
         fault::point("sight", "in-restore");
         Ok(())
     }
@@ -133,6 +142,7 @@ impl Line for Sight {
     fn release(&mut self, partition: i32) {
         self.state.held.remove(&partition);
         self.state.marks.remove(&partition);
+        self.state.tallies.release(partition);
         self.loop_metrics.forget(&self.topic, partition);
     }
 
@@ -152,6 +162,7 @@ impl Line for Sight {
         };
         self.state.records += 1;
         self.state.newest = record.timestamp;
+        self.state.tallies.read(record.partition, record.timestamp);
         let Some(view) = &self.state.view else {
             return Err(Stopped::new(exit::INTERNAL, "a record came before its batch began").into());
         };
@@ -166,7 +177,7 @@ impl Line for Sight {
             }
             Seen::Sighting(found) => {
                 self.undertaker.readable();
-                self.write(&found, out)
+                self.write(record.partition, &found, out)
             }
             Seen::Unreadable(unreadable) => {
                 self.undertaker.bury(&record, &message.headers(), unreadable, self.state.now, out)
@@ -177,7 +188,7 @@ impl Line for Sight {
     fn metadata(&self, partition: i32) -> String {
         let frontier = self.state.view.as_ref().map(|view| view.frontier());
         let taken_up = self.state.marks.get(&partition).cloned().unwrap_or_default();
-        Mark { frontier, ..taken_up }.to_string()
+        Mark { frontier, tally: self.state.tallies.of(partition), ..taken_up }.to_string()
     }
 
     fn close_batch(&mut self, _: &[Progress], _: &mut TransactionalProducer) -> Result<(), LineError> {
@@ -190,6 +201,7 @@ impl Line for Sight {
         self.metrics.sightings.inc_by(self.state.sightings);
         self.metrics.tombstones.inc_by(self.state.tombstones);
         self.undertaker.merge();
+        self.state.tallies.merge();
         self.reset();
         self.state.newest
     }
@@ -197,6 +209,7 @@ impl Line for Sight {
     fn discard(&mut self) {
         self.loop_metrics.aborted();
         self.undertaker.discard();
+        self.state.tallies.discard();
         self.reset();
     }
 
