@@ -71,6 +71,13 @@ fn a_pipe_gets_plain_lines_and_a_signal_ends_the_demo_early_with_its_summary() {
     let text = program.transcript();
     assert!(text.contains("Alerting on") && text.contains("every hit"), "{text}");
     assert!(text.contains("The incident's books"), "{text}");
+    let told = program.stdout().into_iter().find(|line| line.starts_with("Webhook: ")).expect("what arrived");
+    assert!(
+        told.ends_with(" alerts arrived at the receiver, each with a signature that it verified."),
+        "{told}"
+    );
+    let count = told.split_whitespace().nth(1).unwrap();
+    assert!(text.contains(&format!("cardwatch's rules  {count:>6}")) || count == "0", "{told}\n{text}");
     assert!(!text.contains('\u{1b}'), "a pipe is no terminal");
     assert_no_card_number(&text, 2);
 }

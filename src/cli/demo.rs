@@ -5,6 +5,7 @@
 
 mod clerk;
 mod ground;
+mod receiver;
 mod results;
 mod screen;
 mod stream;
@@ -29,10 +30,12 @@ use crate::http::{Server, Site};
 use crate::lines::start::Stopped;
 use crate::report::demo::write_book;
 use crate::report::{DemoReport, LiveNumbers};
+use crate::secret::Secret;
 use crate::simulation::{World, WorldSpec};
 use crate::stop::{Reason, Stop, exit};
 use clerk::{Clerk, Imported};
-use ground::{Ground, fault};
+use ground::{Ground, fault, random};
+use receiver::Receiver;
 use results::Results;
 use screen::Screen;
 use stream::Stream;
@@ -55,14 +58,16 @@ pub(super) fn run(args: &Args, demo_args: &DemoArgs, output: &Output) -> Result<
         None => getrandom::u32().map(u64::from).map_err(|error| fault("random numbers", &error))?,
     };
     let world = World::new(WorldSpec::demo(seed, clock.now())).map_err(|error| fault("the world", &error))?;
-    let mut ground = Ground::new()?;
+    let key = random()?;
+    let receiver = Receiver::start(Secret::new(key.to_vec()), &clock)?;
+    let mut ground = Ground::new(receiver.address(), &key)?;
     ground.settings.log.level = LogLevel::Error;
     start_process(&ground.settings, args.verbose)?;
     let (health, registry, http_stop) = (Health::new(Arc::clone(&clock)), Registry::new(), Stop::new());
     let server = serve(demo_args.http, &registry, &health, &http_stop)?;
 
     let mut screen = Screen::new(output);
-    screen.introduce(world.spec(), demo_args.seconds, server.address());
+    screen.introduce(world.spec(), demo_args.seconds, server.address(), receiver.address());
     let clerk = Arc::new(Clerk::new(&ground, &clock)?);
     let opened = clerk.open(&world)?;
     screen.opened(&opened);
@@ -87,18 +92,23 @@ pub(super) fn run(args: &Args, demo_args: &DemoArgs, output: &Output) -> Result<
         listed: opened.after.cards,
         revision: Revision::Ahead,
         misuse_told: false,
+        receiver,
+        webhook_told: false,
     };
     let outcome = show.wait_until_ready(&health).and_then(|()| {
         let length = Duration::from_secs(demo_args.seconds).saturating_sub(clock.instant() - started);
         show.play(&ground, length.max(STREAM_MIN))
     });
+    let received = show.receiver.received();
     show.screen.finish();
     service.finish(clock.as_ref());
+    show.receiver.end()?;
     http_stop.ask(Reason::Asked);
     server.join().map_err(|error| fault("the HTTP server", &error))?;
     let report = outcome?;
     output.say("");
     output.write(|out, look| report.write(out, look));
+    output.say(&screen::told(&received));
     if !output.is_json() {
         match show.clerk.book(&ground)? {
             Some(book) => output.write(|out, look| write_book(&book, out, look)),
@@ -147,6 +157,10 @@ struct Show {
     revision: Revision,
     /// Whether the screen has said that thieves begin.
     misuse_told: bool,
+    /// Told of every alert.
+    receiver: Receiver,
+    /// Whether the screen has shown how.
+    webhook_told: bool,
 }
 
 impl Show {
@@ -177,7 +191,7 @@ impl Show {
         let pace = self.world.spec().pace(wall_ms);
         let stream = Stream::start(&self.world, pace, ground, &self.clock, &self.curtain)?;
         let started = self.clock.instant();
-        let mut moved = Moved { at: started, state: [0; 4] };
+        let mut moved = Moved { at: started, state: [0; 5] };
         loop {
             self.check_service()?;
             self.is_ended();
@@ -185,6 +199,7 @@ impl Show {
                 self.screen.alert(&alert);
             }
             self.go_on_with_story(stream.flow.world_time())?;
+            self.show_webhook();
             let numbers = self.numbers(&stream, self.clock.instant() - started, length);
             self.screen.numbers(&numbers);
             let sent = stream.flow.sent();
@@ -192,7 +207,13 @@ impl Show {
                 break;
             }
             moved.check(
-                [sent, self.counted("sight"), self.counted("score"), numbers.alerts],
+                [
+                    sent,
+                    self.counted("sight"),
+                    self.counted("score"),
+                    numbers.alerts,
+                    self.receiver.received().verified,
+                ],
                 self.clock.instant(),
             )?;
         }
@@ -240,17 +261,29 @@ impl Show {
         Ok(())
     }
 
+    /// Shows, once, how an alert arrives at a receiver.
+    fn show_webhook(&mut self) {
+        if self.webhook_told {
+            return;
+        }
+        if let Some(first) = self.receiver.received().first {
+            self.screen.webhook(&first);
+            self.webhook_told = true;
+        }
+    }
+
     fn numbers(&self, stream: &Stream, elapsed: Duration, total: Duration) -> LiveNumbers {
         let (sightings, alerts) = self.results.counts();
         let (transactions, exposed_cards) = (stream.flow.sent(), self.listed);
         LiveNumbers { elapsed, total, transactions, exposed_cards, sightings, alerts }
     }
 
-    /// Whether `sight` has worked off all that was sent, `score` all sightings, and the readers all results.
+    /// Whether `sight` has worked off all that was sent, `score` all sightings, the readers and the receiver all results.
     fn is_worked_off(&self, sent: u64) -> Result<bool, Stopped> {
         let done = matches!(self.revision, Revision::Done | Revision::Ahead)
             && self.counted("sight") == sent
-            && self.counted("score") == self.results.counts().0;
+            && self.counted("score") == self.results.counts().0
+            && self.receiver.received().verified == self.results.counts().1;
         Ok(done && self.results.is_at_end()?)
     }
 
@@ -268,22 +301,22 @@ impl Show {
 /// When something last moved.
 struct Moved {
     at: Instant,
-    state: [u64; 4],
+    state: [u64; 5],
 }
 
 impl Moved {
     /// Fails when nothing has moved for too long.
-    fn check(&mut self, state: [u64; 4], now: Instant) -> Result<(), Stopped> {
+    fn check(&mut self, state: [u64; 5], now: Instant) -> Result<(), Stopped> {
         if state != self.state {
             *self = Moved { at: now, state };
         }
         if now - self.at < STALL {
             return Ok(());
         }
-        let [sent, sight, score, alerts] = state;
+        let [sent, sight, score, alerts, told] = state;
         let message = format!(
             "nothing has moved for {} s: {sent} transactions are written, sight is at {sight}, score at {score} \
-             sightings, {alerts} alerts are read",
+             sightings, {alerts} alerts are read, {told} have arrived by webhook",
             STALL.as_secs()
         );
         Err(Stopped::new(exit::INTERNAL, message))

@@ -80,10 +80,17 @@ impl Server {
     /// # Errors
     /// When the listener or the runtime cannot be set up.
     pub fn start(listener: TcpListener, site: Site, stop: Stop) -> io::Result<Server> {
+        Server::open(listener, router(site)?, stop)
+    }
+
+    /// Serves these routes and nothing else, to anybody.
+    ///
+    /// # Errors
+    /// When the listener or the runtime cannot be set up.
+    pub fn open(listener: TcpListener, router: Router, stop: Stop) -> io::Result<Server> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let router = router(site)?;
         let thread = std::thread::Builder::new().name("http".to_owned()).spawn(move || {
             let served = runtime.block_on(serve(listener, router, stop));
             // What still blocks for a request must not hold the process.

@@ -1,14 +1,25 @@
 //! What the demonstration runs on: a mock cluster with its topics, a fresh key, the service's own plan.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
+
+use arc_swap::ArcSwap;
 
 use crate::app::{Plan, TopicCheck, settings as build};
 use crate::config::{Settings, Start};
 use crate::exposure::fingerprint::{KEY_BYTES, Key, Keyring};
 use crate::kafka::mock::Mock;
+use crate::lines::notify::endpoint::{Endpoint, Endpoints, Since};
 use crate::lines::start::Stopped;
+use crate::notice::body::{Shape, Show};
+use crate::notice::filter::Filter;
+use crate::notice::schedule::{Bounds, Schedule};
+use crate::notice::sign::{Scheme, Signer, SigningKey};
 use crate::secret::Secret;
 use crate::stop::exit;
+use crate::webhook::target::{self, Target};
+use crate::webhook::tls::SystemRoots;
 
 /// Partitions of every topic but the list and the dead letters. With as many a run stays far below the
 /// 5 MiB that the mock cluster keeps of each.
@@ -30,7 +41,8 @@ pub(super) struct Ground {
 }
 
 impl Ground {
-    pub(super) fn new() -> Result<Ground, Stopped> {
+    /// What is alerted is told to the receiver at this address, signed with this key.
+    pub(super) fn new(receiver: SocketAddr, key: &[u8; KEY_BYTES]) -> Result<Ground, Stopped> {
         let mock = Mock::start().map_err(|error| fault("the mock cluster cannot be started", &error))?;
         let settings = settings(&mock)?;
         let keyring = keyring()?;
@@ -39,8 +51,11 @@ impl Ground {
         // Nobody decides anything in a minute.
         plan.books = false;
         plan.partitions = Some(PARTITIONS);
-        // Nobody looks at its metrics for longer than it runs.
-        plan.books = false;
+        plan.notify = true;
+        plan.endpoints = Endpoints(vec![Arc::new(endpoint(receiver, key)?)]);
+        // The mock cluster forgets committed offsets, so what one worker holds must never move to another.
+        plan.notify_crew.workers = 1;
+        plan.notify_crew.workers_max = 1;
         let topics = &plan.topics;
         for (topic, partitions) in [
             (&topics.input, PARTITIONS),
@@ -49,6 +64,7 @@ impl Ground {
             (&topics.card_history, PARTITIONS),
             (&topics.alerts, PARTITIONS),
             (&topics.deliveries, PARTITIONS),
+            (&topics.control, 1),
             (&topics.dead_letters, 1),
         ] {
             mock.create(topic, partitions).map_err(|error| fault("a topic cannot be made", &error))?;
@@ -71,9 +87,49 @@ fn settings(mock: &Mock) -> Result<Settings, Stopped> {
     Ok(settings)
 }
 
-fn keyring() -> Result<Keyring, Stopped> {
-    let mut bytes = vec![0; KEY_BYTES];
+/// Fresh random bytes.
+pub(super) fn random() -> Result<[u8; KEY_BYTES], Stopped> {
+    let mut bytes = [0; KEY_BYTES];
     getrandom::fill(&mut bytes).map_err(|error| fault("the system gives no random numbers", &error))?;
+    Ok(bytes)
+}
+
+/// The receiver as an endpoint, as if it stood in a configuration. On loopback, plain http and no limit to speak of.
+fn endpoint(receiver: SocketAddr, key: &[u8; KEY_BYTES]) -> Result<Endpoint, Stopped> {
+    let settings = target::Settings {
+        allow_insecure: true,
+        allow_networks: vec!["127.0.0.0/8".to_owned()],
+        ..target::Settings::new(format!("http://{receiver}/alerts"))
+    };
+    let target = Target::new(&settings, &SystemRoots::load()).map_err(|problems| {
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        fault("the receiver", &problems.join("; "))
+    })?;
+    let signer = Signer::parse(&SigningKey::fresh(Scheme::Symmetric, key))
+        .map_err(|error| fault("the receiver's key", &error))?;
+    Ok(Endpoint {
+        name: "receiver".parse().map_err(|error| fault("the receiver", &error))?,
+        target: Arc::new(target),
+        signer: Arc::new(ArcSwap::from_pointee(Some(signer))),
+        headers: Vec::new(),
+        filter: Filter::default(),
+        shape: Shape::Alert,
+        show: Show::default(),
+        link: None,
+        schedule: Schedule::default(),
+        retry_after: Bounds::default(),
+        batch: None,
+        since: Since::Now,
+        concurrency: 4,
+        rate: 1_000,
+        disable_after: Duration::from_secs(3_600),
+        probe_every: Duration::from_secs(1),
+        heartbeat: None,
+    })
+}
+
+fn keyring() -> Result<Keyring, Stopped> {
+    let bytes = random()?.to_vec();
     let id = "k1".parse().map_err(|error| fault("key", &error))?;
     let key = Key::new(id, Secret::new(bytes)).map_err(|error| fault("key", &error))?;
     Keyring::new(key, Vec::new()).map_err(|error| fault("key", &error))

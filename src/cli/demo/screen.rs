@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::clerk::Imported;
+use super::receiver::Received;
 use crate::cli::output::Output;
 use crate::domain::alert::Alert;
 use crate::report::plain::grouped;
@@ -73,7 +74,13 @@ impl Screen {
         let _ = self.view.finish();
     }
 
-    pub(super) fn introduce(&mut self, spec: &WorldSpec, seconds: u64, metrics: SocketAddr) {
+    pub(super) fn introduce(
+        &mut self,
+        spec: &WorldSpec,
+        seconds: u64,
+        metrics: SocketAddr,
+        receiver: SocketAddr,
+    ) {
         self.note(&format!(
             "cardwatch demo: the whole service in this one process, on a simulated world. No server, no files, no\n\
              real cards, a fresh key.\n\n\
@@ -83,6 +90,7 @@ impl Screen {
              Cluster   librdkafka's mock: it keeps the last 5 MiB of a partition and forgets committed offsets. This\n\
              \u{20}         shows what cardwatch does, not what it withstands: exactly-once and restarts need a real Kafka\n\
              Metrics   http://{metrics}/metrics and /health/ready, while this runs\n\
+             Webhook   http://{receiver}/alerts: a receiver of its own, which takes no alert whose signature does not fit\n\
              Alerts    time, severity, score, card (fingerprint, account), what happened: why, with points\n\n",
             grouped(u64::from(spec.cards)),
             grouped(u64::from(spec.merchants)),
@@ -103,6 +111,14 @@ impl Screen {
         ));
     }
 
+    /// Shows how the first alert came to the receiver.
+    pub(super) fn webhook(&mut self, headers: &[(String, String)]) {
+        self.note("The first alert has arrived by webhook. The receiver verified its signature with the key that both share:");
+        for (name, value) in headers {
+            self.note(&format!("  {name}: {value}"));
+        }
+    }
+
     /// Tells what only the simulator knows.
     pub(super) fn misuse_begins(&mut self, day: u32) {
         self.note(&format!(
@@ -115,4 +131,19 @@ impl Screen {
         self.note(&format!("Day {day}: the shop corrects itself. Imported while transactions stream by:"));
         self.note(table.text(self.terminal).trim_end());
     }
+}
+
+/// What came to the receiver in the end.
+pub(super) fn told(received: &Received) -> String {
+    let mut text = format!(
+        "\nWebhook: {} alerts arrived at the receiver, each with a signature that it verified",
+        grouped(received.verified)
+    );
+    if received.again > 0 {
+        text += &format!("; {} came again under the same id", grouped(received.again));
+    }
+    if received.refused > 0 {
+        text += &format!("; {} requests were refused", grouped(received.refused));
+    }
+    text + "."
 }
