@@ -337,3 +337,91 @@ fn every_right_to_remove_is_written_down() {
         "{ids} transactional ids, {groups} groups: they are written otherwise now"
     );
 }
+
+#[test]
+fn check_refuses_every_wrong_endpoint_with_its_line_and_shows_no_secret() {
+    let (home, config) = keys();
+    let write = |name: &str, text: &str| {
+        let path = home.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        path.display().to_string()
+    };
+    let good = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let secret = write("good.secret", good);
+    let before = config.lines().count();
+    let endpoints = format!(
+        r#"[[webhooks]]
+name = "one"
+url = "https://one.example/hook"
+secret_file = "{secret}"
+when = 'colour == "blue"'
+
+[[webhooks]]
+name = "one"
+url = "http://two.example/hook"
+secret_file = "{secret}"
+"#
+    );
+    let refused = run(Program::with(&["check"]).config(&(config + &endpoints)), 78);
+    let told = refused.transcript();
+    for (line, key, words) in
+        [(5, "webhooks.when", "colour"), (8, "webhooks.name", "the name of another endpoint")]
+    {
+        let place = format!(":{}", before + line);
+        let said =
+            told.lines().any(|said| said.contains(&place) && said.contains(key) && said.contains(words));
+        assert!(said, "line {} says nothing of {key}: {told}", before + line);
+    }
+    assert!(!told.contains(good), "a secret is shown: {told}");
+}
+
+#[test]
+fn check_refuses_what_stands_in_the_files_of_endpoints_with_the_line_that_names_them() {
+    let (home, config) = keys();
+    let write = |name: &str, text: &str| {
+        let path = home.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        path.display().to_string()
+    };
+    let short = "whsec_AAECAwQFBgc=";
+    let weak = write("short.secret", short);
+    let template = write("bad.jinja", "{\"text\": {{ alert.nothing_like_it }}}");
+    let before = config.lines().count();
+    let endpoints = format!(
+        r#"[[webhooks]]
+name = "two"
+url = "http://two.example/hook"
+secret_file = "{weak}"
+
+[[webhooks]]
+name = "three"
+url = "https://user:hunter2@three.example/hook"
+body = "template"
+template_file = "{template}"
+
+[[webhooks]]
+name = "desk"
+url = "https://chat.example/hook"
+body = "slack"
+show = ["merchant", "amount"]
+"#
+    );
+    let refused = run(Program::with(&["check"]).config(&(config.clone() + &endpoints)), 78);
+    let told = refused.transcript();
+    for (line, key) in [
+        (3, "webhooks.url"),
+        (4, "webhooks.secret_file"),
+        (8, "webhooks.url"),
+        (10, "webhooks.template_file"),
+    ] {
+        let place = format!(":{}", before + line);
+        let said = told.lines().any(|said| said.contains(&place) && said.contains(key));
+        assert!(said, "line {} says nothing of {key}: {told}", before + line);
+    }
+    assert!(!told.contains(short) && !told.contains("hunter2"), "a secret is shown: {told}");
+    let chat = endpoints.split("\n\n").last().unwrap();
+    let leaves = run(Program::with(&["check"]).config(&(config + chat)), 0);
+    says(&leaves, &["desk", "merchant", "amount", "leave the house"]);
+}
