@@ -62,6 +62,8 @@ pub(crate) struct Common {
     pub(crate) families: LoopFamilies,
     /// What remembers that groups have begun; `None` on a cluster that lives no longer than the process.
     pub(crate) beginnings: Option<Beginnings>,
+    /// How long alerts stay on their topic, in milliseconds; `None` for ever, or where nobody tells.
+    pub(crate) alerts_retention_ms: Option<i64>,
 }
 
 /// The running service.
@@ -91,14 +93,23 @@ impl Service {
         if plan.topic_check == TopicCheck::Skip {
             probe = probe.without_ids();
         }
-        topics::check_at_start(&plan, &probe)?;
+        let alerts_retention_ms = topics::check_at_start(&plan, &probe)?;
         metrics::build_info(&registry, env!("CARGO_PKG_VERSION"), &librdkafka_version())
             .map_err(|error| fault(&error))?;
         let families = LoopFamilies::new(&registry).map_err(|error| fault(&error))?;
         let judge: SharedJudge = Arc::new(Mutex::new(Arc::new(plan.judge.clone())));
         let beginnings = beginnings(&plan, &probe, &clock);
-        let common =
-            Common { plan: Arc::new(plan), probe, clock, stop, health, registry, families, beginnings };
+        let common = Common {
+            plan: Arc::new(plan),
+            probe,
+            clock,
+            stop,
+            health,
+            registry,
+            families,
+            beginnings,
+            alerts_retention_ms,
+        };
         let mut service = Service { threads: Vec::new(), judge, stop: common.stop.clone() };
         workers::sweep_slots(&common)?;
         let mut watched = Vec::new();

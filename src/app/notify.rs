@@ -11,6 +11,7 @@ use crate::domain::delivery::Failure;
 use crate::lines::control::Control;
 use crate::lines::lookout::Watched;
 use crate::lines::notify::board::Follower;
+use crate::lines::notify::census::{self, Census};
 use crate::lines::notify::courier::Couriers;
 use crate::lines::notify::endpoint::Endpoint;
 use crate::lines::notify::restore::Restorer;
@@ -18,6 +19,8 @@ use crate::lines::notify::sheets::{Sheets, Shelf};
 use crate::lines::notify::{Bounds, Notify, NotifyState};
 use crate::lines::pulse::Pulse;
 use crate::lines::pump::{Line, Pump};
+use crate::lines::score::Score;
+use crate::lines::sight::Sight;
 use crate::lines::standings::Standings;
 use crate::lines::start::{First, Remembers, Stopped};
 use crate::metrics::WebhookMetrics;
@@ -47,6 +50,63 @@ fn slot(endpoint: &Endpoint) -> Box<dyn Post> {
     Box::new(Slot::new(Arc::clone(&endpoint.target), resolver))
 }
 
+/// Follows the board.
+fn follower(common: &Common) -> Follower {
+    let plan = &common.plan;
+    let control = Control::new(
+        plan.cluster.clone(),
+        common.probe.clone(),
+        plan.topics.control.clone(),
+        plan.group(Notify::NAME),
+        Arc::clone(&common.clock),
+    );
+    let ready = common.health.condition("webhooks", "what endpoints are told is being read");
+    let (instance, names) = (plan.instance.clone(), plan.endpoints.names());
+    Follower::new(control, instance, names, ready, Arc::clone(&common.clock), common.stop.clone())
+}
+
+/// Restores ledgers.
+fn restorer(common: &Common) -> Result<Restorer, Stopped> {
+    let plan = &common.plan;
+    Ok(Restorer {
+        cluster: plan.cluster.clone(),
+        probe: common.probe.clone(),
+        group: plan.group(Notify::NAME),
+        deliveries: plan.topics.deliveries.clone(),
+        alerts: plan.topics.alerts.clone(),
+        partitions: workers::partitions(common)?,
+        endpoints: plan.endpoints.clone(),
+        stall: plan.deliveries_restore_timeout,
+        clock: Arc::clone(&common.clock),
+        stop: common.stop.clone(),
+    })
+}
+
+/// Reads alerts back.
+fn shelf(common: &Common) -> Shelf {
+    let plan = &common.plan;
+    Shelf {
+        cluster: plan.cluster.clone(),
+        probe: common.probe.clone(),
+        group: plan.group(Notify::NAME),
+        topic: plan.topics.alerts.clone(),
+        clock: Arc::clone(&common.clock),
+    }
+}
+
+/// Counts what heartbeats say.
+fn census(common: &Common) -> census::Source {
+    let plan = &common.plan;
+    let watched =
+        |line: &str, topic: &String| census::Watched { group: plan.group(line), topic: topic.clone() };
+    census::Source {
+        cluster: plan.cluster.clone(),
+        probe: common.probe.clone(),
+        sight: watched(Sight::NAME, &plan.topics.input),
+        score: watched(Score::NAME, &plan.topics.sightings),
+    }
+}
+
 pub(super) fn telling(common: &Common) -> Result<Telling, Stopped> {
     let plan = &common.plan;
     let fault = |error: &dyn std::fmt::Display| Stopped::new(exit::INTERNAL, error.to_string());
@@ -59,42 +119,10 @@ pub(super) fn telling(common: &Common) -> Result<Telling, Stopped> {
         .enable_all()
         .build()
         .map_err(|error| fault(&error))?;
-    let bounds = Bounds { room: plan.deliveries_room, ..Bounds::default() };
+    let (room, retention_ms) = (plan.deliveries_room, common.alerts_retention_ms);
+    let bounds = Bounds { room, retention_ms, ..Bounds::default() };
     let couriers = Arc::new(Couriers::start(&runtime, &plan.endpoints, bounds.window, &slot, &common.clock));
-    let group = plan.group(Notify::NAME);
-    let follower = Follower::new(
-        Control::new(
-            plan.cluster.clone(),
-            common.probe.clone(),
-            plan.topics.control.clone(),
-            group.clone(),
-            Arc::clone(&common.clock),
-        ),
-        plan.instance.clone(),
-        plan.endpoints.names(),
-        common.health.condition("webhooks", "what endpoints are told is being read"),
-        Arc::clone(&common.clock),
-        common.stop.clone(),
-    );
-    let restorer = Restorer {
-        cluster: plan.cluster.clone(),
-        probe: common.probe.clone(),
-        group: group.clone(),
-        deliveries: plan.topics.deliveries.clone(),
-        alerts: plan.topics.alerts.clone(),
-        partitions: workers::partitions(common)?,
-        endpoints: plan.endpoints.clone(),
-        stall: plan.deliveries_restore_timeout,
-        clock: Arc::clone(&common.clock),
-        stop: common.stop.clone(),
-    };
-    let shelf = Shelf {
-        cluster: plan.cluster.clone(),
-        probe: common.probe.clone(),
-        group,
-        topic: plan.topics.alerts.clone(),
-        clock: Arc::clone(&common.clock),
-    };
+    let (follower, restorer) = (follower(common), restorer(common)?);
     let loop_metrics = workers::loop_metrics(common, Notify::NAME);
     let standings = Standings::default();
     let remembers = match &common.beginnings {
@@ -105,13 +133,15 @@ pub(super) fn telling(common: &Common) -> Result<Telling, Stopped> {
     for worker in 0..plan.notify_crew.workers {
         let name = format!("notify-{worker}");
         let line = Notify {
+            name: name.clone(),
             alerts: plan.topics.alerts.clone(),
             deliveries: plan.topics.deliveries.clone(),
             endpoints: plan.endpoints.clone(),
             shared: follower.shared(),
             couriers: Arc::clone(&couriers),
             settled: channel(),
-            sheets: Sheets::start(shelf.clone()),
+            sheets: Sheets::start(shelf(common)),
+            census: Census::start(census(common)),
             restorer: restorer.clone(),
             undertaker: workers::undertaker_of_others(common, &loop_metrics),
             bounds,

@@ -40,13 +40,14 @@ pub fn sightings_partitions(names: &Names, probe: &Probe) -> Result<i32, Stopped
     }
 }
 
-/// Checks what the plan's lines need before anything starts.
+/// Checks what the plan's lines need before anything starts, and tells how long alerts stay on their topic, in
+/// milliseconds: `None` for ever, or where nobody tells.
 ///
 /// # Errors
 /// Every fault at once, with the command that makes it right.
-pub(super) fn check_at_start(plan: &Plan, probe: &Probe) -> Result<(), Stopped> {
+pub(super) fn check_at_start(plan: &Plan, probe: &Probe) -> Result<Option<i64>, Stopped> {
     if plan.topic_check == TopicCheck::Skip {
-        return Ok(());
+        return Ok(None);
     }
     let topics = Topics::new(&plan.cluster, probe.clone()).map_err(|error| stopped(&error))?;
     let partitions = probe.partitions(&plan.topics.sightings).map_err(|error| unreachable(&error))?;
@@ -67,7 +68,10 @@ pub(super) fn check_at_start(plan: &Plan, probe: &Probe) -> Result<(), Stopped> 
     if faults.is_empty() {
         // No reason not to watch: what is kept too long can be mended while cards are recognised.
         remarks(&checked).iter().for_each(|remark| tracing::warn!(remark, "deleted cards stay on disk"));
-        return Ok(());
+        let alerts = checked.iter().find(|checked| checked.wanted.role == Role::Alerts);
+        let found = alerts.and_then(|checked| checked.found.as_ref()?.settings.as_ref());
+        let retention_ms = found.and_then(|settings| settings.get("retention.ms")?.parse().ok());
+        return Ok(retention_ms.filter(|ms| *ms > 0));
     }
     let advice =
         "`cardwatch topics` shows all of them, `cardwatch topics --create` makes those that are missing";

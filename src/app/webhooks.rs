@@ -91,6 +91,7 @@ impl Building<'_> {
             rate: keys.rate,
             disable_after: keys.disable_after,
             probe_every: keys.probe_every,
+            heartbeat: keys.heartbeat,
         })
     }
 

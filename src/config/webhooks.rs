@@ -131,6 +131,9 @@ section! {
         disable_after: Duration = r#""5d""#, duration("1s", "365d");
         /// The longest pause between two questions whether an endpoint that fails is back.
         probe_every: Duration = r#""1m""#, duration("1s", "1d");
+        /// How often it is told that cardwatch lives, and how far it has read. Without this key it is not; a template has
+        /// no words for it.
+        heartbeat: Option<Duration> = r#""""# example r#""5m""#, optional(duration("1s", "1d"));
         /// Whether http is meant where the URL says so.
         allow_insecure: bool = "false", truth();
         /// Networks beside the public internet that its addresses may be in.
@@ -341,6 +344,10 @@ fn contradictions(webhook: &Webhook, faulty: &BTreeSet<String>) -> Vec<Problem> 
     }
     if keys.body == BodyForm::Template && keys.template_file.is_none() {
         wrong("template_file", &["body"], "is missing".to_owned(), "the path of the template");
+    }
+    if keys.heartbeat.is_some() && keys.body == BodyForm::Template {
+        let message = "is not for templates: they are of alerts".to_owned();
+        wrong("heartbeat", &["body"], message, "it nowhere, or another body");
     }
     if keys.retry_after_min > keys.retry_after_max {
         let message = "is longer than retry_after_max".to_owned();

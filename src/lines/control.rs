@@ -77,6 +77,22 @@ impl Control {
     /// # Errors
     /// When that takes longer than `within`, the topic does not exist, or this user may not write to it.
     pub fn put(&self, records: &[(String, Vec<u8>)], within: Duration) -> Result<(), Stopped> {
+        self.write(records.iter().map(|(key, value)| (key.as_str(), Some(value.as_slice()))), within)
+    }
+
+    /// Takes records away, and waits until that is written.
+    ///
+    /// # Errors
+    /// As [`Control::put`].
+    pub fn remove(&self, keys: &[String], within: Duration) -> Result<(), Stopped> {
+        self.write(keys.iter().map(|key| (key.as_str(), None)), within)
+    }
+
+    fn write<'a>(
+        &self,
+        records: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>,
+        within: Duration,
+    ) -> Result<(), Stopped> {
         // A client that knows no such topic would wait for it.
         self.check_there()?;
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -87,7 +103,7 @@ impl Control {
             }
         };
         for (key, value) in records {
-            let (key, value) = (Some(key.as_bytes()), Some(value.as_slice()));
+            let key = Some(key.as_bytes());
             let record = Outgoing { topic: &self.topic, partition: Some(0), key, value, headers: &[] };
             feed.send(record).map_err(|error| match error {
                 SendError::Refused { cause, .. } => self.refused(&cause),

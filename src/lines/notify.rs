@@ -6,8 +6,11 @@
 //! what all processes share is on the [`board`].
 
 pub mod board;
+pub mod census;
 pub mod courier;
 pub mod endpoint;
+mod expiry;
+mod heartbeat;
 pub mod office;
 pub mod restore;
 mod rounds;
@@ -39,6 +42,7 @@ use crate::notice::record::{Key, Member, Taken};
 use crate::stop::exit;
 
 use board::Shared;
+use census::Census;
 use courier::{Couriers, Settled};
 use endpoint::Endpoints;
 use restore::{Restored, Restorer};
@@ -50,6 +54,8 @@ pub use state::{Bounds, NotifyState};
 /// One worker of `notify`.
 #[derive(Debug)]
 pub struct Notify {
+    /// Its name among the workers of this process.
+    pub name: String,
     /// Its input.
     pub alerts: String,
     /// Where the ledgers stand.
@@ -64,6 +70,8 @@ pub struct Notify {
     pub settled: (Sender<Settled>, Receiver<Settled>),
     /// Reads alerts back.
     pub sheets: Sheets,
+    /// Counts for heartbeats.
+    pub census: Census,
     /// Restores ledgers.
     pub restorer: Restorer,
     /// Writes dead letters.
@@ -132,6 +140,7 @@ impl Notify {
             control,
             mark: opening.mark,
             openings: Default::default(),
+            stays_from: i64::MIN,
         };
         self.state.held.insert(partition, held);
     }
@@ -282,6 +291,7 @@ impl Line for Notify {
         self.pulse.beat(owned, held);
         self.state.now = self.clock.now();
         self.dispatch();
+        self.beat_hearts();
         self.show();
     }
 }

@@ -17,6 +17,7 @@ pub struct WebhookMetrics {
     owed: IntGaugeVec,
     oldest: GaugeVec,
     disabled: IntGaugeVec,
+    expiring: IntGaugeVec,
     latency: HistogramVec,
 }
 
@@ -31,6 +32,7 @@ pub struct EndpointMetrics {
     owed: IntGauge,
     oldest: Gauge,
     disabled: IntGauge,
+    expiring: IntGauge,
     latency: Histogram,
 }
 
@@ -88,6 +90,12 @@ impl WebhookMetrics {
             "1 where an endpoint is disabled and told nothing.",
             &["endpoint"],
         )?;
+        let expiring = gauges(
+            registry,
+            "cardwatch_webhook_expiring",
+            "1 where alerts that are owed to an endpoint expire on their topic within a day.",
+            &["endpoint"],
+        )?;
         let latency = HistogramVec::new(
             HistogramOpts::new(
                 "cardwatch_webhook_delivery_seconds",
@@ -106,8 +114,9 @@ impl WebhookMetrics {
             }
             owed.with_label_values(&[endpoint]);
             disabled.with_label_values(&[endpoint]);
+            expiring.with_label_values(&[endpoint]);
         }
-        Ok(WebhookMetrics { attempts, delivered, failed, expired, owed, oldest, disabled, latency })
+        Ok(WebhookMetrics { attempts, delivered, failed, expired, owed, oldest, disabled, expiring, latency })
     }
 
     /// Those of one endpoint.
@@ -122,6 +131,7 @@ impl WebhookMetrics {
             owed: self.owed.with_label_values(label),
             oldest: self.oldest.with_label_values(label),
             disabled: self.disabled.with_label_values(label),
+            expiring: self.expiring.with_label_values(label),
             latency: self.latency.with_label_values(label),
         }
     }
@@ -148,6 +158,11 @@ impl EndpointMetrics {
     /// Alerts that are owed are not there any more.
     pub fn expired(&self, count: u64) {
         self.expired.inc_by(count);
+    }
+
+    /// Whether alerts that are owed expire soon.
+    pub fn expires(&self, soon: bool) {
+        self.expiring.set(i64::from(soon));
     }
 
     /// What is owed, for how long the oldest, and whether the endpoint is disabled.

@@ -107,14 +107,14 @@ pub enum RenderError {
     Heartbeat,
 }
 
-/// A sign of life: silence differs from death. Counts are since the heartbeat before.
+/// A sign of life: silence differs from death. Counts are over all processes, since the last heartbeat that was taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Heartbeat {
     /// The endpoint that is told.
     pub endpoint: EndpointName,
     /// When.
     pub at: Timestamp,
-    /// The time of the newest transaction looked at; `None` before the first.
+    /// The timestamp of the newest transaction's record; `None` before the first.
     pub newest_transaction: Option<Timestamp>,
     /// Transactions looked at.
     pub transactions: u64,
@@ -122,7 +122,7 @@ pub struct Heartbeat {
     pub sightings: u64,
     /// Alerts raised.
     pub alerts: u64,
-    /// Deliveries owed to the endpoint now.
+    /// Alerts owed to the endpoint now, at most.
     pub owed: u64,
 }
 

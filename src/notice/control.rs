@@ -2,6 +2,7 @@
 //!
 //! - `endpoint/NAME`: whether it is disabled, and since when it fails;
 //! - `command/ID`: one act that every owner of a partition carries out for its partitions, once;
+//! - `heartbeat/NAME`: the last heartbeat that an endpoint took;
 //! - `instance/NAME`: which endpoints a running process tells, so that two that differ do not run together.
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use super::record::Member;
 
 const ENDPOINT: &str = "endpoint/";
 const COMMAND: &str = "command/";
+const HEARTBEAT: &str = "heartbeat/";
 const INSTANCE: &str = "instance/";
 
 /// The state of an endpoint that all processes share.
@@ -91,6 +93,38 @@ pub enum Replay {
     Ranges(Vec<(i32, i64, i64)>),
 }
 
+/// The last heartbeat that an endpoint took: what the next one counts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Beat {
+    /// When it was sent.
+    pub at: Timestamp,
+    /// What was counted by then.
+    pub counts: Counts,
+}
+
+/// What was ever worked off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counts {
+    /// Transactions.
+    pub transactions: u64,
+    /// Sightings among them.
+    pub sightings: u64,
+    /// Alerts raised.
+    pub alerts: u64,
+}
+
+impl Counts {
+    /// What has come since `earlier`; 0 where counting began anew meanwhile.
+    #[must_use]
+    pub fn since(self, earlier: Counts) -> Counts {
+        Counts {
+            transactions: self.transactions.saturating_sub(earlier.transactions),
+            sightings: self.sightings.saturating_sub(earlier.sightings),
+            alerts: self.alerts.saturating_sub(earlier.alerts),
+        }
+    }
+}
+
 /// A running process and what it tells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instance {
@@ -98,6 +132,9 @@ pub struct Instance {
     pub endpoints: Vec<EndpointName>,
     /// When it last said that it is there.
     pub alive: Timestamp,
+    /// Alerts that it owes to each of them, at most.
+    #[serde(default)]
+    pub owed: BTreeMap<EndpointName, u64>,
 }
 
 /// The key of an endpoint's state.
@@ -108,6 +145,11 @@ pub fn endpoint_key(name: &EndpointName) -> String {
 /// The key of a command.
 pub fn command_key(id: &str) -> String {
     format!("{COMMAND}{id}")
+}
+
+/// The key of the last heartbeat to an endpoint.
+pub fn heartbeat_key(name: &EndpointName) -> String {
+    format!("{HEARTBEAT}{name}")
 }
 
 /// The key of a process.
@@ -122,6 +164,8 @@ pub struct Board {
     pub endpoints: BTreeMap<EndpointName, EndpointState>,
     /// Commands by offset.
     pub commands: BTreeMap<i64, (String, Command)>,
+    /// The last heartbeat of each endpoint that took one.
+    pub heartbeats: BTreeMap<EndpointName, Beat>,
     /// Processes by name.
     pub instances: BTreeMap<String, Instance>,
 }
@@ -133,22 +177,16 @@ impl Board {
     /// When a record about webhooks does not read.
     pub fn apply(&mut self, offset: i64, key: &str, value: Option<&[u8]>) -> Result<(), serde_json::Error> {
         if let Some(name) = key.strip_prefix(ENDPOINT) {
-            if let Ok(name) = name.parse::<EndpointName>() {
-                match value {
-                    Some(value) => drop(self.endpoints.insert(name, serde_json::from_slice(value)?)),
-                    None => drop(self.endpoints.remove(&name)),
-                }
-            }
+            keep(&mut self.endpoints, name.parse().ok(), value)?;
+        } else if let Some(name) = key.strip_prefix(HEARTBEAT) {
+            keep(&mut self.heartbeats, name.parse().ok(), value)?;
         } else if let Some(id) = key.strip_prefix(COMMAND) {
             self.commands.retain(|_, (known, _)| known != id);
             if let Some(value) = value {
                 self.commands.insert(offset, (id.to_owned(), serde_json::from_slice(value)?));
             }
         } else if let Some(name) = key.strip_prefix(INSTANCE) {
-            match value {
-                Some(value) => drop(self.instances.insert(name.to_owned(), serde_json::from_slice(value)?)),
-                None => drop(self.instances.remove(name)),
-            }
+            keep(&mut self.instances, Some(name.to_owned()), value)?;
         }
         Ok(())
     }
@@ -161,6 +199,17 @@ impl Board {
     /// Whether an endpoint is told nothing.
     pub fn is_disabled(&self, endpoint: &EndpointName) -> bool {
         self.endpoints.get(endpoint).is_some_and(|state| state.disabled.is_some())
+    }
+
+    /// The keys of what nobody needs any more at `now`: commands that are older than `commands_ms`, and processes that
+    /// have not been there for `instances_ms`.
+    pub fn stale(&self, now: Timestamp, commands_ms: i64, instances_ms: i64) -> Vec<String> {
+        let commands =
+            self.commands.values().filter(|(_, command)| command.at.plus_millis(commands_ms) <= now);
+        let instances =
+            self.instances.iter().filter(|(_, instance)| instance.alive.plus_millis(instances_ms) <= now);
+        let commands = commands.map(|(id, _)| command_key(id));
+        commands.chain(instances.map(|(name, _)| instance_key(name))).collect()
     }
 
     /// A process that is alive at `now` and tells other endpoints than `own`, beside the one named `name`.
@@ -179,6 +228,20 @@ impl Board {
         });
         differing.next().map(|(name, instance)| (name.as_str(), instance))
     }
+}
+
+/// The newest value of a key, or nothing after its tombstone. A key that is no name is passed over.
+fn keep<K: Ord, V: serde::de::DeserializeOwned>(
+    kept: &mut BTreeMap<K, V>,
+    key: Option<K>,
+    value: Option<&[u8]>,
+) -> Result<(), serde_json::Error> {
+    match (key, value) {
+        (Some(key), Some(value)) => drop(kept.insert(key, serde_json::from_slice(value)?)),
+        (Some(key), None) => drop(kept.remove(&key)),
+        (None, _) => {}
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -226,9 +289,36 @@ mod tests {
     }
 
     #[test]
+    fn old_commands_and_processes_that_are_gone_are_stale() {
+        let mut board = Board::default();
+        let replay = Replay::Ranges(vec![(0, 1, 9)]);
+        for (offset, id, at) in [(1, "old", 1_000), (2, "new", 1_001)] {
+            let command = Command {
+                endpoint: name("a"),
+                replay: replay.clone(),
+                by: "ops".to_owned(),
+                at: Timestamp(at),
+            };
+            put(&mut board, offset, &command_key(id), &command);
+        }
+        for (offset, of, alive) in [(3, "gone", 5_000), (4, "here", 5_001)] {
+            let instance =
+                Instance { endpoints: vec![name("a")], alive: Timestamp(alive), owed: BTreeMap::new() };
+            put(&mut board, offset, &instance_key(of), &instance);
+        }
+        let stale = board.stale(Timestamp(6_000), 5_000, 1_000);
+        assert_eq!(stale, [command_key("old"), instance_key("gone")]);
+        for key in stale {
+            board.apply(9, &key, None).unwrap();
+        }
+        assert_eq!(board.stale(Timestamp(6_000), 5_000, 1_000), Vec::<String>::new());
+    }
+
+    #[test]
     fn processes_that_tell_different_endpoints_contradict_each_other_while_they_live() {
         let mut board = Board::default();
-        let instance = Instance { endpoints: vec![name("b"), name("a")], alive: Timestamp(1_000) };
+        let endpoints = vec![name("b"), name("a")];
+        let instance = Instance { endpoints, alive: Timestamp(1_000), owed: BTreeMap::new() };
         put(&mut board, 0, &instance_key("one"), &instance);
         let own = [name("a"), name("b")];
         assert_eq!(board.contradicts("two", &own, Timestamp(1_001), 30_000), None);

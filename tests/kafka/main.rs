@@ -21,6 +21,7 @@ mod dead_letters;
 mod desk;
 mod erasure;
 mod first_light;
+mod heartbeats;
 mod houses;
 mod import;
 mod memory;

@@ -16,16 +16,20 @@ use crate::support::{Program, wait};
 /// A rule that raises an alert for every sighting.
 const RULES: &str = "[[rule]]\nname = \"every\"\nwhen = \"true\"\nscore = 100\ntext = \"a sighting\"\n";
 
+/// When deliveries are tried again here.
+pub(crate) const SCHEDULE: &str =
+    "schedule = [\"0s\", \"200ms\", \"500ms\", \"1s\", \"2s\", \"2s\", \"2s\", \"2s\"]\n";
+
 /// A deployment with a list, a rule for every sighting and receivers on a runtime of their own.
-struct House {
-    deployment: Deployment,
+pub(crate) struct House {
+    pub(crate) deployment: Deployment,
     runtime: tokio::runtime::Runtime,
     secret: String,
     sent: usize,
 }
 
 impl House {
-    fn new(area: &str) -> Option<House> {
+    pub(crate) fn new(area: &str) -> Option<House> {
         let deployment = Deployment::new(area)?;
         let list = deployment.file("list", lines(0..100));
         ok(deployment.open("shop", &["--list", &list]));
@@ -37,20 +41,19 @@ impl House {
         Some(House { deployment, runtime, secret, sent: 0 })
     }
 
-    fn receiver(&self, behaviour: Behaviour) -> Receiver {
+    pub(crate) fn receiver(&self, behaviour: Behaviour) -> Receiver {
         self.runtime.block_on(Receiver::start(behaviour, None))
     }
 
     /// The configuration with these endpoints; a schedule of tenths of seconds.
-    fn config(&self, endpoints: &[(&str, &Receiver, &str)]) -> String {
+    pub(crate) fn config(&self, endpoints: &[(&str, &Receiver, &str)]) -> String {
         let rules = self.deployment.file("rules.toml", RULES);
         let mut more = format!("[alerts]\nrules = \"{rules}\"\n");
         more += &self.deployment.token("root", "admin", "root-0123456789abcdef0123456789abcdef");
         for (name, receiver, own) in endpoints {
             more += &format!(
                 "[[webhooks]]\nname = \"{name}\"\nurl = \"http://{}/hook\"\nallow_insecure = true\n\
-                 allow_networks = [\"127.0.0.0/8\"]\nsecret_file = \"{}\"\n\
-                 schedule = [\"0s\", \"200ms\", \"500ms\", \"1s\", \"2s\", \"2s\", \"2s\", \"2s\"]\n\
+                 allow_networks = [\"127.0.0.0/8\"]\nsecret_file = \"{}\"\n{SCHEDULE}\
                  probe_every = \"1s\"\n{own}\n",
                 receiver.address,
                 self.deployment.path("hooks.secret").display(),
@@ -59,12 +62,12 @@ impl House {
         more
     }
 
-    fn run(&self, more: &str) -> Program {
+    pub(crate) fn run(&self, more: &str) -> Program {
         self.deployment.run_with(more)
     }
 
     /// So many transactions on cards of their own: an alert each. Their alerts' ids, with those before.
-    fn alerts(&mut self, count: usize) -> BTreeSet<String> {
+    pub(crate) fn alerts(&mut self, count: usize) -> BTreeSet<String> {
         let from = self.sent;
         self.sent += count;
         self.deployment.send((from..self.sent).map(|n| transaction(n, &card_number(n % 100))));
@@ -73,14 +76,14 @@ impl House {
     }
 
     /// The command with the endpoints in its configuration.
-    fn command(&self, more: &str, arguments: &[&str]) -> Value {
+    pub(crate) fn command(&self, more: &str, arguments: &[&str]) -> Value {
         let arguments: Vec<&str> =
             ["--format", "json"].into_iter().chain(arguments.iter().copied()).collect();
         json(&ok(Program::with(&arguments).config(&(self.deployment.config() + more)).env("USER", "anna")))
     }
 
     /// Waits until the endpoint is owed so many alerts.
-    fn await_owed(&self, more: &str, endpoint: &str, owed: u64) -> Value {
+    pub(crate) fn await_owed(&self, more: &str, endpoint: &str, owed: u64) -> Value {
         wait::until("what is owed", WITHIN, || {
             let list = self.command(more, &["webhook", "list"]);
             let of = list.as_array().unwrap().iter().find(|row| row["endpoint"] == endpoint).cloned();
@@ -89,7 +92,7 @@ impl House {
     }
 
     /// Checks the signature of every request by the standard alone.
-    fn verify(&self, received: &[Received]) {
+    pub(crate) fn verify(&self, received: &[Received]) {
         let encoded = self.secret.strip_prefix("whsec_").unwrap();
         let key = data_encoding::BASE64.decode(encoded.as_bytes()).unwrap();
         for request in received {
@@ -210,9 +213,7 @@ fn what_failed_for_good_is_listed_and_told_again_on_request() {
     let Some(mut house) = House::new("hooks-failed") else { return };
     let receiver = house.receiver(Behaviour::status(200));
     let own = "schedule = [\"0s\", \"100ms\"]\n";
-    let more = house
-        .config(&[("issuer", &receiver, "")])
-        .replace("schedule = [\"0s\", \"200ms\", \"500ms\", \"1s\", \"2s\", \"2s\", \"2s\", \"2s\"]\n", own);
+    let more = house.config(&[("issuer", &receiver, "")]).replace(SCHEDULE, own);
     let mut program = house.run(&more);
     let first = house.alerts(1);
     await_told(&receiver, &first);

@@ -19,6 +19,8 @@ pub enum Behaviour {
     Answer(u16, Vec<(&'static str, String)>),
     /// Answers 200 with a body of so many bytes.
     Body(usize),
+    /// Answers 204 where the body holds this text, and with this status where it does not.
+    Unless(&'static str, u16),
     /// Reads the request and says nothing.
     Hang,
     /// Says 200, and then the body a byte a second.
@@ -154,8 +156,12 @@ async fn serve(
     let mut buffer = Vec::new();
     while let Some(mut request) = read_request(&mut stream, &mut buffer).await? {
         request.connection = number;
+        let holds = |text: &str| request.body.windows(text.len()).any(|part| part == text.as_bytes());
+        let behaviour = match shared.behaviour.lock().unwrap().clone() {
+            Behaviour::Unless(text, status) => Behaviour::status(if holds(text) { 204 } else { status }),
+            other => other,
+        };
         shared.received.lock().unwrap().push(request);
-        let behaviour = shared.behaviour.lock().unwrap().clone();
         if !behave(&mut stream, behaviour).await? {
             break;
         }
@@ -200,6 +206,7 @@ async fn behave(stream: &mut (impl AsyncWrite + Unpin), behaviour: Behaviour) ->
     const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
     const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
     let (text, goes_on) = match behaviour {
+        Behaviour::Unless(_, status) => (answer(status, &[]), true),
         Behaviour::Answer(status, headers) => (answer(status, &headers), true),
         Behaviour::Body(bytes) => {
             (format!("HTTP/1.1 200 OK\r\ncontent-length: {bytes}\r\n\r\n{}", "x".repeat(bytes)), true)

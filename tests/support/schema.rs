@@ -19,11 +19,22 @@ pub fn check(name: &str, record: &Message) {
     assert!(faults.is_empty(), "{name}: {}\n{}", record.text(), faults.join("\n"));
 }
 
+/// Panics when a body of a request is not as the schema called `name` says.
+#[track_caller]
+pub fn check_value(name: &str, value: &serde_json::Value) {
+    let faults: Vec<String> = schemas()[name]
+        .iter_errors(value)
+        .map(|fault| format!("{}: {fault}", fault.instance_path()))
+        .collect();
+    assert!(faults.is_empty(), "{name}: {value}\n{}", faults.join("\n"));
+}
+
 fn schemas() -> &'static BTreeMap<&'static str, Validator> {
     static SCHEMAS: OnceLock<BTreeMap<&'static str, Validator>> = OnceLock::new();
     SCHEMAS.get_or_init(|| {
         let sources = [
             ("alerts", include_str!("../../config/schema/alert-1.json")),
+            ("heartbeat", include_str!("../../config/schema/heartbeat-1.json")),
             ("outcomes", include_str!("../../config/schema/outcome-1.json")),
             ("sightings", include_str!("../../config/schema/sighting-1.json")),
         ];

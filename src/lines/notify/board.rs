@@ -1,5 +1,6 @@
 //! Follows what all processes share about webhooks, and writes to it.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,13 +12,21 @@ use crate::health::Condition;
 use crate::kafka::reader::{Read, Reader};
 use crate::lines::control::Control;
 use crate::lines::start::Stopped;
-use crate::notice::control::{Board, EndpointState, Instance, endpoint_key, instance_key};
+use crate::notice::control::{
+    Beat, Board, EndpointState, Instance, endpoint_key, heartbeat_key, instance_key,
+};
 use crate::stop::{Stop, exit};
 
 /// How often a process says that it is there.
 const ALIVE_EVERY: Duration = Duration::from_secs(10);
 /// For how long it is taken to be there after that, in milliseconds.
 const ALIVE_FOR_MS: i64 = 35_000;
+/// How often it is looked for what nobody needs any more.
+const TIDY_EVERY: Duration = Duration::from_secs(600);
+/// For how long a command stays for partitions that nobody holds, in milliseconds.
+const COMMANDS_FOR_MS: i64 = 7 * 86_400_000;
+/// For how long a process stays that was not heard of, in milliseconds.
+const INSTANCES_FOR_MS: i64 = 86_400_000;
 /// How long a record may take to be written.
 const WITHIN: Duration = Duration::from_secs(10);
 
@@ -36,7 +45,19 @@ pub struct Seen {
 #[derive(Debug, Clone)]
 pub struct Shared {
     seen: Arc<Mutex<Seen>>,
-    writes: Sender<(EndpointName, EndpointState)>,
+    owed: Arc<Mutex<Owed>>,
+    instance: Arc<str>,
+    writes: Sender<Write>,
+}
+
+/// What each worker of this process owes to each endpoint.
+type Owed = BTreeMap<EndpointName, BTreeMap<String, u64>>;
+
+/// A record to be written.
+#[derive(Debug)]
+enum Write {
+    State(EndpointName, EndpointState),
+    Beat(EndpointName, Beat),
 }
 
 impl Shared {
@@ -49,7 +70,34 @@ impl Shared {
     pub fn set(&self, endpoint: &EndpointName, state: EndpointState) {
         self.seen().board.endpoints.insert(endpoint.clone(), state.clone());
         // The thread lives as long as the process tells anybody anything.
-        let _ = self.writes.send((endpoint.clone(), state));
+        let _ = self.writes.send(Write::State(endpoint.clone(), state));
+    }
+
+    /// Writes that an endpoint took a heartbeat.
+    pub fn beaten(&self, endpoint: &EndpointName, beat: Beat) {
+        self.seen().board.heartbeats.insert(endpoint.clone(), beat);
+        let _ = self.writes.send(Write::Beat(endpoint.clone(), beat));
+    }
+
+    /// Says what a worker of this process owes to an endpoint.
+    pub fn owes(&self, worker: &str, endpoint: &EndpointName, alerts: u64) {
+        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        owed.entry(endpoint.clone()).or_default().insert(worker.to_owned(), alerts);
+    }
+
+    /// What all processes owe to an endpoint: this one now, the others when they last said so.
+    pub fn owed(&self, endpoint: &EndpointName, now: Timestamp) -> u64 {
+        let own = self.own().get(endpoint).copied().unwrap_or(0);
+        let seen = self.seen();
+        let others = seen.board.instances.iter().filter(|(name, instance)| {
+            **name != *self.instance && instance.alive.plus_millis(ALIVE_FOR_MS) > now
+        });
+        others.filter_map(|(_, instance)| instance.owed.get(endpoint)).sum::<u64>() + own
+    }
+
+    fn own(&self) -> BTreeMap<EndpointName, u64> {
+        let owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        owed.iter().map(|(name, workers)| (name.clone(), workers.values().sum())).collect()
     }
 }
 
@@ -60,7 +108,7 @@ pub struct Follower {
     instance: String,
     endpoints: Vec<EndpointName>,
     shared: Shared,
-    writes: Receiver<(EndpointName, EndpointState)>,
+    writes: Receiver<Write>,
     ready: Condition,
     clock: Arc<dyn Clock>,
     stop: Stop,
@@ -77,7 +125,8 @@ impl Follower {
         stop: Stop,
     ) -> Follower {
         let (sender, writes) = channel();
-        let shared = Shared { seen: Arc::default(), writes: sender };
+        let (seen, owed) = (Arc::default(), Arc::default());
+        let shared = Shared { seen, owed, instance: instance.as_str().into(), writes: sender };
         Follower { control, instance, endpoints, shared, writes, ready, clock, stop }
     }
 
@@ -96,7 +145,7 @@ impl Follower {
         let mut reader =
             Reader::new(cluster, group, topic, &[(0, low)]).map_err(|error| self.unreadable(&error))?;
         self.shared.seen().reached = low;
-        let mut alive: Option<Instant> = None;
+        let (mut alive, mut tidied) = (None::<Instant>, self.clock.instant());
         while !self.stop.is_asked() {
             self.read(&mut reader)?;
             if !self.shared.seen().loaded {
@@ -106,6 +155,10 @@ impl Follower {
                 alive = Some(self.clock.instant());
                 self.contradict()?;
                 self.say_alive(self.clock.now());
+            }
+            if self.clock.instant() - tidied >= TIDY_EVERY {
+                tidied = self.clock.instant();
+                self.tidy();
             }
             self.write()?;
         }
@@ -173,19 +226,33 @@ impl Follower {
     }
 
     fn say_alive(&self, at: Timestamp) {
-        let instance = Instance { endpoints: self.endpoints.clone(), alive: at };
+        let owed = self.shared.own();
+        let instance = Instance { endpoints: self.endpoints.clone(), alive: at, owed };
         let value = serde_json::to_vec(&instance).unwrap_or_default();
         if let Err(stopped) = self.control.put(&[(instance_key(&self.instance), value)], WITHIN) {
             tracing::warn!(reason = stopped.message, "this process could not say that it is there");
         }
     }
 
+    /// Takes away what is stale. Whichever process does it, and twice does no harm.
+    fn tidy(&self) {
+        let stale = self.shared.seen().board.stale(self.clock.now(), COMMANDS_FOR_MS, INSTANCES_FOR_MS);
+        if !stale.is_empty()
+            && let Err(stopped) = self.control.remove(&stale, WITHIN)
+        {
+            tracing::warn!(reason = stopped.message, "what nobody needs any more stays on the control topic");
+        }
+    }
+
     fn write(&self) -> Result<(), Stopped> {
         match self.writes.try_recv() {
-            Ok((endpoint, state)) => {
-                let value = serde_json::to_vec(&state)
-                    .map_err(|error| Stopped::new(exit::INTERNAL, error.to_string()))?;
-                if let Err(stopped) = self.control.put(&[(endpoint_key(&endpoint), value)], WITHIN) {
+            Ok(write) => {
+                let (endpoint, key, value) = match &write {
+                    Write::State(name, state) => (name, endpoint_key(name), serde_json::to_vec(state)),
+                    Write::Beat(name, beat) => (name, heartbeat_key(name), serde_json::to_vec(beat)),
+                };
+                let value = value.map_err(|error| Stopped::new(exit::INTERNAL, error.to_string()))?;
+                if let Err(stopped) = self.control.put(&[(key, value)], WITHIN) {
                     tracing::warn!(%endpoint, reason = stopped.message, "the state of an endpoint could not be written");
                 }
                 Ok(())

@@ -19,7 +19,7 @@ use crate::codec::wire;
 use crate::domain::alert::Alert;
 use crate::domain::delivery::{DeliveryId, EndpointName, Failure};
 use crate::domain::time::Timestamp;
-use crate::notice::body::{Context, Message, Told};
+use crate::notice::body::{Context, Heartbeat, Message, Told};
 use crate::notice::schedule::retry_after;
 use crate::webhook::post::{Bytes, Post, Request};
 
@@ -34,10 +34,29 @@ pub struct Job {
     pub attempt: u32,
     /// Whether it is made before its turn.
     pub early: bool,
-    /// What it tells of, by offset; never empty.
-    pub sheets: Vec<Arc<Sheet>>,
+    /// What it tells.
+    pub news: News,
     /// Who wants to know.
     pub answer: Sender<Settled>,
+}
+
+/// What a job tells.
+#[derive(Debug)]
+pub enum News {
+    /// Alerts, by offset; never empty.
+    Alerts(Vec<Arc<Sheet>>),
+    /// That cardwatch lives.
+    Heartbeat(Box<Heartbeat>),
+}
+
+impl News {
+    /// Since when the newest alert in it is raised.
+    fn raised_at(&self) -> Option<Timestamp> {
+        match self {
+            News::Alerts(sheets) => sheets.last().map(|sheet| sheet.alert.raised_at),
+            News::Heartbeat(_) => None,
+        }
+    }
 }
 
 /// What came of a delivery that was handed out.
@@ -53,8 +72,8 @@ pub struct Settled {
     pub early: bool,
     /// When it ended.
     pub at: Timestamp,
-    /// Since when the newest alert in it is raised.
-    pub raised_at: Timestamp,
+    /// Since when the newest alert in it is raised; `None` of a heartbeat, which tells none.
+    pub raised_at: Option<Timestamp>,
     /// What it came to.
     pub end: End,
 }
@@ -168,7 +187,7 @@ impl Courier {
                 id: job.id,
                 early: job.early,
                 at: self.clock.now(),
-                raised_at: job.sheets.last().map_or(Timestamp::default(), |sheet| sheet.alert.raised_at),
+                raised_at: job.news.raised_at(),
                 end,
             };
             // The worker may be gone: then whoever has the partition now tries again.
@@ -199,14 +218,19 @@ impl Courier {
 
 /// The request that a job is made of, signed at `now`.
 fn request(endpoint: &Endpoint, job: &Job, now: Timestamp) -> Result<Request, String> {
+    let sheets = match &job.news {
+        News::Alerts(sheets) => sheets,
+        News::Heartbeat(heartbeat) => {
+            return make(endpoint, Message::Heartbeat(heartbeat), job.id.as_str(), job.attempt, None, now);
+        }
+    };
     let told: Vec<Told<'_>> =
-        job.sheets.iter().map(|sheet| Told { alert: &sheet.alert, json: &sheet.json }).collect();
+        sheets.iter().map(|sheet| Told { alert: &sheet.alert, json: &sheet.json }).collect();
     let message = match (endpoint.batch, told.as_slice()) {
         (None, [one]) => Message::One(*one),
         (_, all) => Message::Batch(all),
     };
-    let raised = job.sheets.last().map(|sheet| sheet.alert.raised_at);
-    make(endpoint, message, job.id.as_str(), job.attempt, raised, now)
+    make(endpoint, message, job.id.as_str(), job.attempt, job.news.raised_at(), now)
 }
 
 /// A request to an endpoint: body, signature and headers.

@@ -59,6 +59,8 @@ pub struct Endpoint {
     pub disable_after: Duration,
     /// The longest pause between two questions whether it is back.
     pub probe_every: Duration,
+    /// How often it is told that cardwatch lives, where it wants that.
+    pub heartbeat: Option<Duration>,
 }
 
 /// Everything that `notify` tells.

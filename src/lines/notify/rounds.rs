@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Notify;
-use super::courier::{End, Job, Settled};
+use super::courier::{End, Job, News, Settled};
 use super::endpoint::Endpoint;
 use super::sheets::{Found, Sheet, Tenure, Wish};
 use super::state::Parked;
@@ -32,11 +32,15 @@ impl Notify {
     pub(super) fn collect(&mut self) {
         let settled: Vec<Settled> = self.settled.1.try_iter().collect();
         for settled in settled {
+            self.judge_endpoint(&settled);
+            if settled.raised_at.is_none() {
+                self.heartbeat_settled(&settled);
+                continue;
+            }
             let place = (settled.tenure, settled.id.clone());
             if let Some(under_way) = self.state.under_way.get_mut(&settled.endpoint) {
                 under_way.remove(&place);
             }
-            self.judge_endpoint(&settled);
             if self.state.is_current(settled.tenure) {
                 self.state.queue.push(settled);
             }
@@ -48,6 +52,13 @@ impl Notify {
             }
             match found {
                 Found::Alerts { sheets, gone } => self.unpark(tenure, &sheets, &gone),
+                Found::From(offset) => {
+                    if let Some(held) = self.state.held.get_mut(&tenure.0) {
+                        held.stays_from = offset;
+                    }
+                }
+                // It is asked again soon.
+                Found::Failed(Wish::From(_)) => {}
                 Found::Failed(Wish::Alerts(offsets)) => self.sheets.ask(tenure, Wish::Alerts(offsets)),
                 Found::Failed(Wish::Range { endpoint, .. }) => {
                     if let Some(held) = self.state.held.get_mut(&tenure.0) {
@@ -256,7 +267,7 @@ impl Notify {
             id: handed.id,
             attempt: handed.attempts + 1,
             early: handed.early,
-            sheets,
+            news: News::Alerts(sheets),
             answer: self.settled.0.clone(),
         };
         if self.couriers.send(&endpoint, job) {
@@ -302,7 +313,7 @@ impl Notify {
             id: parked.handed.id,
             early: parked.handed.early,
             at: self.state.now,
-            raised_at: parked.handed.since,
+            raised_at: Some(parked.handed.since),
             end: End::Expired,
         });
     }
@@ -332,6 +343,8 @@ impl Notify {
             return;
         }
         self.state.shown_at = now;
+        self.ask_what_expires();
+        let expiring = self.expiring();
         for endpoint in &self.endpoints.0 {
             let debts = self.state.held.values().map(|held| held.ledger.debt(&endpoint.name));
             let (mut owed, mut oldest) = (0, None);
@@ -339,11 +352,13 @@ impl Notify {
                 owed += debt.made_out + debt.in_ranges;
                 oldest = [oldest, debt.oldest].into_iter().flatten().min();
             }
+            self.shared.owes(&self.name, &endpoint.name, owed);
             let age = oldest.map_or(0, |oldest| (now.millis() - oldest.millis()).max(0));
             let disabled = self.state.disabled.contains(&endpoint.name);
             let seconds = age as f64 / 1_000.0;
             if let Some(metrics) = self.metrics.get(&endpoint.name) {
                 metrics.stand(owed, seconds, disabled);
+                metrics.expires(expiring.contains(&endpoint.name));
             }
         }
     }

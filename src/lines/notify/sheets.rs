@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::codec::wire;
 use crate::domain::alert::Alert;
 use crate::domain::delivery::EndpointName;
+use crate::domain::time::Timestamp;
 use crate::kafka::client::Cluster;
 use crate::kafka::native::Message;
 use crate::kafka::probe::Probe;
@@ -43,6 +44,8 @@ impl Sheet {
 pub enum Wish {
     /// Single alerts, by offset.
     Alerts(Vec<i64>),
+    /// The first offset that was written at this time or later.
+    From(Timestamp),
     /// The beginning of a range, at most so many records of it, for an endpoint.
     Range {
         /// The endpoint.
@@ -77,6 +80,8 @@ pub enum Found {
         /// The alerts in it.
         sheets: Vec<Arc<Sheet>>,
     },
+    /// The offset that was asked for.
+    From(i64),
     /// It could not be read; somebody may ask again.
     Failed(Wish),
 }
@@ -153,11 +158,12 @@ impl Shelf {
     /// # Errors
     /// When the cluster does not answer.
     pub fn fetch(&self, partition: i32, wish: &Wish) -> Result<Found, Stopped> {
-        let marks = self.probe.watermarks(&self.topic, partition)?;
+        let low = || self.probe.watermarks(&self.topic, partition).map(|marks| marks.low);
         match wish {
-            Wish::Alerts(offsets) => self.alerts(partition, offsets, marks.low),
+            Wish::From(at) => Ok(Found::From(self.probe.offset_at(&self.topic, partition, *at)?)),
+            Wish::Alerts(offsets) => self.alerts(partition, offsets, low()?),
             Wish::Range { endpoint, range, most } => {
-                let from = range.from.max(marks.low).min(range.to);
+                let from = range.from.max(low()?).min(range.to);
                 let (sheets, upto) = self.range(partition, from, range.to, *most)?;
                 let (endpoint, expired) = (endpoint.clone(), from - range.from);
                 Ok(Found::Range { endpoint, range: *range, upto, expired, sheets })

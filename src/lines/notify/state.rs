@@ -6,6 +6,8 @@ use std::sync::mpsc::Receiver;
 
 use super::courier::Settled;
 use super::endpoint::Endpoint;
+use super::expiry::Expiry;
+use super::heartbeat::Heartbeats;
 use super::restore::Restored;
 use super::sheets::{Found, Sheet, Tenure};
 use crate::domain::delivery::{DeliveryId, EndpointName};
@@ -24,11 +26,13 @@ pub struct Bounds {
     pub shelf_bytes: usize,
     /// Deliveries under way for each courier.
     pub window: usize,
+    /// How long alerts stay on their topic, in milliseconds; `None` for ever, or where nobody tells.
+    pub retention_ms: Option<i64>,
 }
 
 impl Default for Bounds {
     fn default() -> Bounds {
-        Bounds { room: 1_000, shelf_bytes: 16 * 1024 * 1024, window: 32 }
+        Bounds { room: 1_000, shelf_bytes: 16 * 1024 * 1024, window: 32, retention_ms: None }
     }
 }
 
@@ -50,6 +54,8 @@ pub(super) struct Held {
     pub(super) mark: Mark,
     /// Endpoints of which a range is being read.
     pub(super) openings: HashSet<EndpointName>,
+    /// The first offset of alerts that do not expire soon.
+    pub(super) stays_from: i64,
 }
 
 /// Alerts at hand, the newest ones up to a number of bytes.
@@ -117,6 +123,8 @@ pub struct NotifyState {
     pub(super) newest: Timestamp,
     pub(super) shown_at: Timestamp,
     pub(super) turns: u64,
+    pub(super) heartbeats: Heartbeats,
+    pub(super) expiry: Expiry,
 }
 
 impl NotifyState {
@@ -179,7 +187,7 @@ mod tests {
     use crate::lines::notify::courier::End;
 
     fn settled(partition: i32, id: &str, end: End) -> Settled {
-        let (at, raised_at) = (Timestamp(2), Timestamp(1));
+        let (at, raised_at) = (Timestamp(2), Some(Timestamp(1)));
         let (endpoint, id) = ("desk".parse().unwrap(), DeliveryId::written(id));
         Settled { tenure: (partition, 1), endpoint, id, early: false, at, raised_at, end }
     }

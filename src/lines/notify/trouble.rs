@@ -31,10 +31,17 @@ impl Notify {
             End::Expired => return,
         };
         metrics.attempt(missed.map(|missed| missed.failure.class()));
+        let Some(raised_at) = settled.raised_at else {
+            // Whoever takes heartbeats need not take alerts, or the other way round.
+            if missed.is_some_and(|missed| missed.failure == Failure::Status(410)) {
+                self.disable(&endpoint, Why::Gone);
+            }
+            return;
+        };
         let standing = self.state.standing(&endpoint);
         let Some(missed) = missed else {
             let was_in_trouble = standing.succeeded();
-            let took = settled.at.millis() - settled.raised_at.millis();
+            let took = settled.at.millis() - raised_at.millis();
             metrics.delivered(took.max(0) as f64 / 1_000.0);
             if was_in_trouble {
                 tracing::info!(endpoint = %endpoint.name, "the endpoint is back");
