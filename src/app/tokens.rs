@@ -1,10 +1,13 @@
 //! The tokens of the configuration, read from their files.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::audit::all_or_none;
 use crate::config::HttpTokens;
 use crate::domain::audit::Act;
+use crate::domain::delivery::EndpointName;
 use crate::files::tokens::read_token;
 use crate::http::auth::{Caller, Role, TokenChange, Tokens};
 use crate::lines::audit::{Audit, Deed};
@@ -18,7 +21,10 @@ fn read(tokens: &HttpTokens) -> Result<Vec<(Caller, Secret)>, Vec<String>> {
     let (mut read, mut faults) = (Vec::new(), Vec::new());
     for token in &tokens.0 {
         match read_token(&token.file) {
-            Ok(secret) => read.push((Caller { name: token.name.clone(), role: token.role }, secret)),
+            Ok(secret) => {
+                let (name, endpoints) = (token.name.clone(), token.endpoints.clone());
+                read.push((Caller { name, role: token.role, endpoints }, secret));
+            }
             Err(error) => faults.push(format!("http.tokens {}: {error}", token.name)),
         }
     }
@@ -45,11 +51,19 @@ pub fn reload(tokens: &Tokens, settings: &HttpTokens, audit: &Audit) -> Result<u
 }
 
 fn deed(change: &TokenChange) -> Deed {
-    let role = |role: Option<Role>| role.map(Role::as_str);
-    let deed = Deed::new(Act::TokenChange, format!("token/{}", change.name))
-        .after(json!({ "role": role(change.after), "change": change.words() }));
-    match role(change.before) {
-        Some(role) => deed.before(json!({ "role": role })),
+    let [before, after] = &change.endpoints;
+    let told = |role: Option<Role>, endpoints: &BTreeSet<EndpointName>| {
+        let mut told = json!({ "role": role.map(Role::as_str) });
+        if !endpoints.is_empty() {
+            told["endpoints"] = json!(endpoints);
+        }
+        told
+    };
+    let mut now = told(change.after, after);
+    now["change"] = json!(change.words());
+    let deed = Deed::new(Act::TokenChange, format!("token/{}", change.name)).after(now);
+    match change.before {
+        Some(role) => deed.before(told(Some(role), before)),
         None => deed,
     }
 }

@@ -11,6 +11,7 @@ use crate::app::audit::audit;
 use crate::clock::SystemClock;
 use crate::domain::audit::{Act, Via};
 use crate::files::tokens::create_token;
+use crate::http::auth::Role;
 use crate::lines::audit::Deed;
 use crate::lines::start::Stopped;
 use crate::report::table::Table;
@@ -30,9 +31,10 @@ pub(super) fn run(args: &Args, command: &TokenCommand, output: &Output) -> Resul
     let mut table = Table::new("tokens", [("name", "Name"), ("role", "Role"), ("file", "File")]);
     table.row([name.as_str().into(), role.as_str().into(), path.as_str().into()]);
     output.tables(&[table]);
+    let endpoints = if *role == Role::Receive { "endpoints = [\"NAME OF THE ENDPOINT\"]\n" } else { "" };
     output.say(&format!(
         "The token is in that file and nowhere else. To let it in, add this to the configuration and send the service SIGHUP, or start it:\n\n\
-         [[http.tokens]]\nname = \"{name}\"\nrole = \"{role}\"\nfile = {path:?}\n\n\
+         [[http.tokens]]\nname = \"{name}\"\nrole = \"{role}\"\nfile = {path:?}\n{endpoints}\n\
          Its owner sends the header `Authorization: Bearer` with it; GET /v1/whoami tells whether it works."
     ));
     Ok(())

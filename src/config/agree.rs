@@ -169,6 +169,15 @@ pub(super) fn remarks(settings: &Settings) -> Vec<String> {
                 .to_owned(),
         );
     }
+    let told = |name| settings.webhooks.0.iter().any(|webhook| webhook.keys.name.as_ref() == Some(name));
+    for token in &settings.http_tokens.0 {
+        for endpoint in token.endpoints.iter().filter(|endpoint| !told(endpoint)) {
+            remarks.push(format!(
+                "http.tokens {}: names the endpoint {endpoint}, which is none of [[webhooks]] here: its owner sees nothing",
+                token.name
+            ));
+        }
+    }
     if settings.input.start.is_none() {
         remarks.push(
             "input.start: is not set: a group without committed offsets will refuse to start; write \

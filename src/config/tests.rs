@@ -385,6 +385,9 @@ fn tokens_are_a_list_of_tables_each_with_a_name_a_role_and_a_file() {
         (token("desk", "read") + "rolle = 1\n", "c.toml:5: http.tokens.rolle: unknown key; write `role`"),
         ("[[http.tokens]]\nname = \"a\"\nrole = \"read\"\n".to_owned(), "http.tokens.file: is missing"),
         (token("desk", "read") + &token("desk", "admin"), "is the name of another token too"),
+        (token("issuer", "receive"), "http.tokens.endpoints: names none, and the role is \"receive\""),
+        (token("issuer", "receive") + "endpoints = [\"Issuer\"]\n", "http.tokens.endpoints: "),
+        (token("desk", "read") + "endpoints = [\"issuer\"]\n", "is for the role \"receive\" alone"),
         ("http.tokens = 3\n".to_owned(), "http.tokens: is not a list of tables"),
         ("[http.tokens]\nname = \"a\"\n".to_owned(), "http.tokens: is not a list of tables"),
         ("http.tokens = [3]\n".to_owned(), "http.tokens: is not a list of tables"),
@@ -393,6 +396,9 @@ fn tokens_are_a_list_of_tables_each_with_a_name_a_role_and_a_file() {
         let found = problems(&text, &[]);
         assert!(found.len() == 1 && found[0].contains(wanted), "{text}: {found:?}");
     }
+    let receiver = token("issuer", "receive") + "endpoints = [\"issuer\"]\n";
+    let remarks = read(&receiver, &[]).unwrap().remarks();
+    assert!(remarks.iter().any(|remark| remark.contains("none of [[webhooks]] here")), "{remarks:?}");
     let variable = problems("", &[("CARDWATCH_HTTP__TOKENS", "desk")]);
     assert!(variable[0].contains("no such setting"), "{variable:?}");
 }

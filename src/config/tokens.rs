@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use super::reader::Reader;
 use super::section::{Section, SectionDescription};
-use super::shape::{Shape, choice, path, slug};
+use super::shape::{Shape, choice, list, path, slug, text_that};
+use crate::domain::delivery::EndpointName;
 use crate::http::auth::Role;
 
 /// The longest name of a token, in bytes.
@@ -20,6 +21,8 @@ pub struct TokenSettings {
     pub role: Role,
     /// The file that holds it.
     pub file: PathBuf,
+    /// Of the role `receive`: the endpoints that it is for.
+    pub endpoints: BTreeSet<EndpointName>,
 }
 
 /// Who may use `/v1`.
@@ -33,6 +36,10 @@ pub(super) fn role() -> Shape<Role> {
     choice(&Role::ALL.map(|role| (role.as_str(), role)))
 }
 
+fn endpoint() -> Shape<EndpointName> {
+    text_that("names of endpoints: 1 to 40 of a-z, 0-9, - and _", "such a name", |text| text.parse().ok())
+}
+
 impl Section for HttpTokens {
     fn describe() -> SectionDescription {
         SectionDescription {
@@ -40,8 +47,10 @@ impl Section for HttpTokens {
             doc: &[
                 "Who may use /v1: bearer tokens, one in a file each, made by `cardwatch token new`. The name stands",
                 "in audit records. The role is \"read\", \"decide\" (and decide about alerts), \"import\" (and change",
-                "incidents) or \"admin\" (all of it). A file is for its owner alone (0600, or 0640 owned by root);",
-                "SIGHUP reads this table and the files anew, and each change is in the audit log. No variable sets these.",
+                "incidents), \"admin\" (all of it) or \"receive\": for a receiver of webhooks, who sees what those endpoints",
+                "are told that the table names, as endpoints = [\"issuer\"], and nothing else. A file is for its owner alone",
+                "(0600, or 0640 owned by root); SIGHUP reads this table and the files anew, and each change is in the audit",
+                "log. No variable sets these.",
             ],
             keys: Vec::new(),
             examples: &[
@@ -56,16 +65,31 @@ impl Section for HttpTokens {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let mut tokens = Vec::new();
         let mut names = BTreeSet::new();
-        for row in reader.rows(PATH, &["name", "role", "file"]) {
+        for row in reader.rows(PATH, &["name", "role", "file", "endpoints"]) {
             let name = reader.cell(&row, "name", &slug(TOKEN_NAME_BYTES_MAX));
             let role = reader.cell(&row, "role", &role());
             let file = reader.cell(&row, "file", &path());
-            let (Some(name), Some(role), Some(file)) = (name, role, file) else { continue };
+            let names_endpoints = row.names().any(|key| key == "endpoints");
+            let endpoints = match names_endpoints {
+                true => reader.cell(&row, "endpoints", &list(endpoint())),
+                false => Some(Vec::new()),
+            };
+            let (Some(name), Some(role), Some(file), Some(endpoints)) = (name, role, file, endpoints) else {
+                continue;
+            };
+            if (role == Role::Receive) == endpoints.is_empty() {
+                let (message, advice) = match role {
+                    Role::Receive => ("names none, and the role is \"receive\"", "endpoints = [\"issuer\"]"),
+                    _ => ("is for the role \"receive\" alone", "no endpoints, or another role"),
+                };
+                let place = reader.cell_place(&row, "endpoints");
+                reader.mistake(place, "http.tokens.endpoints", message.to_owned(), advice.to_owned());
+            }
             if !names.insert(name.clone()) {
                 let message = "is the name of another token too".to_owned();
                 reader.mistake(row.place, "http.tokens.name", message, "a name of its own".to_owned());
             }
-            tokens.push(TokenSettings { name, role, file });
+            tokens.push(TokenSettings { name, role, file, endpoints: endpoints.into_iter().collect() });
         }
         Some(HttpTokens(tokens))
     }

@@ -8,8 +8,10 @@
 //! ```
 //!
 //! A route that forgot to say so still changes nothing for a token of the role `read`: the layer refuses it
-//! every method but GET and HEAD.
+//! every method but GET and HEAD. A token of the role `receive` belongs to somebody outside: the layer lets it to the
+//! few paths of [`RECEIVES`] and to nothing else, whatever routes there are.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
@@ -25,8 +27,13 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::problem::Problem;
+use crate::domain::delivery::EndpointName;
 use crate::metrics::HttpMetrics;
 use crate::secret::Secret;
+
+mod change;
+
+pub use change::{NewTokens, TokenChange};
 
 /// The shortest token, in characters. 32 random hexadecimal digits are 128 bits.
 const TOKEN_CHARS_MIN: usize = 32;
@@ -40,7 +47,8 @@ const DISTINCT_MIN: usize = 8;
 ///
 /// `read` is below all: whoever changes something must see what. `decide` and `import` stand beside each
 /// other, because who works alerts is another person than who says which cards leaked, and neither should be
-/// able to undo what the other is held to account for. `admin` may do all of it, and what is nobody else's.
+/// able to undo what the other is held to account for. `admin` may do all of it, and what is nobody else's. `receive`
+/// stands apart: it is for the receiver of webhooks, who sees what its own endpoints are told and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Sees incidents, alerts and deliveries.
@@ -51,11 +59,13 @@ pub enum Role {
     Import,
     /// Everything.
     Admin,
+    /// Sees what the endpoints are told that the token names.
+    Receive,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Role; 4] = [Role::Read, Role::Decide, Role::Import, Role::Admin];
+    pub const ALL: [Role; 5] = [Role::Read, Role::Decide, Role::Import, Role::Admin, Role::Receive];
 
     /// The word in configuration, answers and audit records.
     pub fn as_str(self) -> &'static str {
@@ -64,6 +74,7 @@ impl Role {
             Role::Decide => "decide",
             Role::Import => "import",
             Role::Admin => "admin",
+            Role::Receive => "receive",
         }
     }
 
@@ -74,7 +85,7 @@ impl Role {
 
     /// Whether a token of this role may do what needs `needed`.
     pub fn includes(self, needed: Role) -> bool {
-        self == needed || self == Role::Admin || needed == Role::Read
+        self == needed || self == Role::Admin || needed == Role::Read && self != Role::Receive
     }
 }
 
@@ -91,9 +102,24 @@ pub struct Caller {
     pub name: String,
     /// Its role.
     pub role: Role,
+    /// Of the role `receive`: the endpoints that it is for.
+    pub endpoints: BTreeSet<EndpointName>,
 }
 
 impl Caller {
+    /// Refuses where the token is for other endpoints. Whether there is such an endpoint is not told by it.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn must_see(&self, endpoint: &EndpointName) -> Result<(), Problem> {
+        if self.role.includes(Role::Read) || self.endpoints.contains(endpoint) {
+            return Ok(());
+        }
+        let detail = format!("token {} is not for this endpoint; use a token that is", self.name);
+        Err(Problem::new(StatusCode::FORBIDDEN, "endpoint", detail)
+            .challenging("Bearer error=\"insufficient_scope\""))
+    }
+
     /// Refuses where the role does not include `needed`.
     ///
     /// # Errors
@@ -187,7 +213,7 @@ impl Tokens {
             let before = find(&old, &one.caller.name).and_then(|at| old.get(at));
             TokenChange::of(before, Some(one))
         }));
-        changes.retain(|change| change.before != change.after || change.is_replaced);
+        changes.retain(|change| !change.words().is_empty());
         Ok(NewTokens { entries, changes })
     }
 
@@ -226,59 +252,6 @@ impl Tokens {
             Problem::new(StatusCode::UNAUTHORIZED, "unknown_token", detail)
                 .challenging(format!("{CHALLENGE}, error=\"invalid_token\""))
         })
-    }
-}
-
-/// Tokens that were checked and are not in force yet.
-pub struct NewTokens {
-    entries: Entries,
-    changes: Vec<TokenChange>,
-}
-
-impl NewTokens {
-    /// What they change, token by token.
-    pub fn changes(&self) -> &[TokenChange] {
-        &self.changes
-    }
-}
-
-impl fmt::Debug for NewTokens {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "NewTokens({:?})", self.changes)
-    }
-}
-
-/// What changes for the owner of a token. Tells nothing of the token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenChange {
-    /// Its name.
-    pub name: String,
-    /// The role that it had; `None` where it is new.
-    pub before: Option<Role>,
-    /// The role that it gets; `None` where it is let in no more.
-    pub after: Option<Role>,
-    /// Whether another token has its name now.
-    pub is_replaced: bool,
-}
-
-impl TokenChange {
-    fn of(before: Option<&Entry>, after: Option<&Entry>) -> TokenChange {
-        let name = before.or(after).map_or_else(String::new, |one| one.caller.name.clone());
-        let role = |one: Option<&Entry>| one.map(|one| one.caller.role);
-        let is_replaced = before.zip(after).is_some_and(|(before, after)| before.digest != after.digest);
-        TokenChange { name, before: role(before), after: role(after), is_replaced }
-    }
-
-    /// What happened, in the words of audit records.
-    pub fn words(&self) -> Vec<&'static str> {
-        match (self.before, self.after) {
-            (None, _) => vec!["added"],
-            (_, None) => vec!["removed"],
-            (before, after) => {
-                let words = [("role_changed", before != after), ("replaced", self.is_replaced)];
-                words.into_iter().filter(|(_, said)| *said).map(|(word, _)| word).collect()
-            }
-        }
     }
 }
 
@@ -335,6 +308,9 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
 }
 
+/// All that a token of the role `receive` is let to, by GET.
+const RECEIVES: [&str; 3] = ["/v1/deliveries", "/v1/whoami", "/v1/openapi.json"];
+
 /// What the layer works with.
 #[derive(Debug, Clone)]
 pub(super) struct Gate {
@@ -348,7 +324,12 @@ pub(super) async fn guard(State(gate): State<Gate>, mut request: Request, next: 
     let let_in = gate.tokens.caller(request.headers()).and_then(|caller| {
         // A token that only reads changes nothing, whatever the route says.
         let changes = !safe && caller.role == Role::Read;
-        if changes { caller.must(Role::Decide).map(|()| caller) } else { Ok(caller) }
+        let outside = caller.role == Role::Receive && !(safe && RECEIVES.contains(&request.uri().path()));
+        match (outside, changes) {
+            (true, _) => caller.must(Role::Read).map(|()| caller),
+            (_, true) => caller.must(Role::Decide).map(|()| caller),
+            _ => Ok(caller),
+        }
     });
     match let_in {
         Ok(caller) => {

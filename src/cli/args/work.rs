@@ -110,13 +110,14 @@ Examples:
 
 Roles: read sees incidents and alerts; decide also decides about alerts; import is for changing
 incidents, which the command line alone does so far, and until then sees what read sees;
-admin may do all of it.")]
+admin may do all of it; receive is for a receiver of webhooks, who sees what its own endpoints are
+told and nothing else.")]
     New {
         /// What its owner is called in audit records: 1 to 64 of a-z, 0-9, - and _.
         #[arg(value_name = "NAME", value_parser = token_name)]
         name: String,
 
-        /// What it may do: read, decide, import or admin.
+        /// What it may do: read, decide, import, admin or receive.
         #[arg(long, value_name = "ROLE", value_parser = role)]
         role: Role,
 
@@ -231,7 +232,7 @@ fn token_name(text: &str) -> Result<String, String> {
 }
 
 fn role(word: &str) -> Result<Role, String> {
-    Role::from_word(word).ok_or_else(|| "write read, decide, import or admin".to_owned())
+    Role::from_word(word).ok_or_else(|| "write read, decide, import, admin or receive".to_owned())
 }
 
 fn pointer(text: &str) -> Result<String, String> {

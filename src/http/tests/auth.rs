@@ -5,15 +5,17 @@ use crate::http::auth::{Caller, Role, TokenChange, TokenError, needs};
 use crate::secret::Secret;
 use axum::routing::{get, post};
 
-const TOKENS: [(&str, Role, &str); 4] = [
+const TOKENS: [(&str, Role, &str); 5] = [
     ("eyes", Role::Read, "read-0123456789abcdef0123456789abcdef"),
     ("desk", Role::Decide, "desk-0123456789abcdef0123456789abcdef"),
     ("feed", Role::Import, "feed-0123456789abcdef0123456789abcdef"),
     ("root", Role::Admin, "root-0123456789abcdef0123456789abcdef"),
+    ("issuer", Role::Receive, "issu-0123456789abcdef0123456789abcdef"),
 ];
 
 fn token(name: &str, role: Role, token: &str) -> (Caller, Secret) {
-    (Caller { name: name.to_owned(), role }, Secret::new(token.as_bytes().to_vec()))
+    let caller = Caller { name: name.to_owned(), role, endpoints: Default::default() };
+    (caller, Secret::new(token.as_bytes().to_vec()))
 }
 
 fn tokens() -> Tokens {
@@ -125,8 +127,8 @@ fn each_role_may_do_what_it_includes_and_no_more() {
     for (name, role, secret) in TOKENS {
         for needed in Role::ALL {
             let may = match (role, needed) {
-                // `read` changes nothing, so not even a POST that asks for no more.
-                (Role::Read, _) => false,
+                // `read` changes nothing, so not even a POST that asks for no more; `receive` neither.
+                (Role::Read | Role::Receive, _) => false,
                 (Role::Admin, _) | (_, Role::Read) => true,
                 (role, needed) => role == needed,
             };
@@ -140,7 +142,7 @@ fn each_role_may_do_what_it_includes_and_no_more() {
             }
         }
     }
-    assert!(refusals(&running).contains(&("role".to_owned(), 8.0)), "{:?}", refusals(&running));
+    assert!(refusals(&running).contains(&("role".to_owned(), 16.0)), "{:?}", refusals(&running));
 }
 
 #[test]
@@ -149,6 +151,34 @@ fn a_token_that_reads_changes_nothing_even_where_a_route_forgot_to_say_so() {
     assert_eq!(with_token(&running, "POST", "/v1/forgotten", TOKENS[0].2), 403);
     assert_eq!(with_token(&running, "POST", "/v1/forgotten", TOKENS[1].2), 200);
     assert_eq!(with_token(&running, "GET", "/v1/seen", TOKENS[0].2), 200);
+}
+
+#[test]
+fn a_receiver_is_let_to_what_it_is_told_and_to_nothing_else_whatever_routes_there_are() {
+    let ok = async |caller: Caller| caller.name;
+    let (seen, told) = ("/v1/seen", "/v1/deliveries");
+    let routes = Router::new().route(seen, get(ok)).route(told, get(ok).post(ok));
+    let running = serving(Some(Api::new(tokens()).with(routes)));
+    for (method, path, status) in [
+        ("GET", told, 200),
+        ("GET", "/v1/whoami", 200),
+        ("GET", "/v1/openapi.json", 200),
+        ("POST", told, 403),
+        ("GET", seen, 403),
+        ("GET", "/v1/deliveries/", 403),
+        ("GET", "/v1/deliveries/x", 403),
+        ("GET", "/v1/Deliveries", 403),
+        ("GET", "/v1/nothing", 403),
+        ("GET", "/metrics", 200),
+    ] {
+        assert_eq!(with_token(&running, method, path, TOKENS[4].2), status, "{method} {path}");
+    }
+    let (caller, _) = token("issuer", Role::Receive, TOKENS[4].2);
+    let issuer = "issuer".parse().unwrap();
+    assert_eq!(caller.must_see(&issuer).unwrap_err().code(), "endpoint");
+    let caller = Caller { endpoints: [issuer.clone()].into(), ..caller };
+    assert!(caller.must_see(&issuer).is_ok());
+    assert!(token("eyes", Role::Read, TOKENS[0].2).0.must_see(&issuer).is_ok());
 }
 
 #[test]
@@ -180,7 +210,7 @@ fn tokens_are_replaced_while_it_runs_or_kept() {
 #[test]
 fn what_changes_for_whom_is_told_and_never_the_token() {
     let tokens = tokens();
-    let [eyes, desk, feed, root] = TOKENS;
+    let [eyes, desk, feed, root, issuer] = TOKENS;
     let new = "next-0123456789abcdef0123456789abcdef";
     let told = |list: Vec<(Caller, Secret)>| {
         let prepared = tokens.prepare(list).unwrap();
@@ -191,9 +221,20 @@ fn what_changes_for_whom_is_told_and_never_the_token() {
         prepared.changes().iter().map(line).collect::<Vec<String>>()
     };
     let same = |(name, role, secret)| token(name, role, secret);
-    assert_eq!(told([root, feed, desk, eyes].map(same).to_vec()), [""; 0]);
+    assert_eq!(told([issuer, root, feed, desk, eyes].map(same).to_vec()), [""; 0]);
+    let other = |name: &str| {
+        let (mut caller, secret) = same(issuer);
+        caller.endpoints.insert(name.parse().unwrap());
+        (caller, secret)
+    };
+    let list = || [root, feed, desk, eyes].map(same).into_iter();
+    assert_eq!(
+        told(list().chain([other("issuer")]).collect()),
+        ["issuer Some(Receive) Some(Receive) endpoints_changed"]
+    );
     let list = vec![
         same(desk),
+        same(issuer),
         token("feed", Role::Import, new),
         token("root", Role::Read, root.2),
         token("next", Role::Decide, eyes.2),
@@ -205,7 +246,8 @@ fn what_changes_for_whom_is_told_and_never_the_token() {
         "next None Some(Decide) added",
     ];
     assert_eq!(told(list), want);
-    let list = [eyes, feed, root].map(same).into_iter().chain([token("desk", Role::Admin, new)]).collect();
+    let list =
+        [eyes, feed, root, issuer].map(same).into_iter().chain([token("desk", Role::Admin, new)]).collect();
     assert_eq!(told(list), ["desk Some(Decide) Some(Admin) role_changed+replaced"]);
 }
 

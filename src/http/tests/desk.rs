@@ -55,7 +55,7 @@ fn desk(desk: Option<Arc<dyn AlertDesk>>) -> Running {
 
 /// A server with this desk and these books.
 pub(super) fn serving_both(desk: SharedDesk, books: SharedBooks) -> Running {
-    let caller = Caller { name: "anna".to_owned(), role: Role::Decide };
+    let caller = Caller { name: "anna".to_owned(), role: Role::Decide, endpoints: Default::default() };
     let tokens = Tokens::new(vec![(caller, Secret::new(TOKEN.as_bytes().to_vec()))]).unwrap();
     serving(Some(Api::new(tokens).with(alerts::routes(desk)).with(incidents::routes(books))))
 }

@@ -88,7 +88,8 @@ fn without_a_file_the_topic_must_take_a_local_act() {
 #[test]
 fn a_request_is_its_tokens_and_claims_nothing_of_another() {
     let home = tempfile::tempdir().unwrap();
-    let caller = Caller { name: "desk".to_owned(), role: crate::http::auth::Role::Decide };
+    let role = crate::http::auth::Role::Decide;
+    let caller = Caller { name: "desk".to_owned(), role, endpoints: Default::default() };
     let by = audit(&home.path().join("unused")).claiming(Some("Anna")).for_caller(&caller).by().clone();
     assert_eq!((by.via, by.token.as_deref(), by.claimed), (Via::Http, Some("desk"), None));
 }
