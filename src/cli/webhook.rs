@@ -3,7 +3,6 @@
 mod tables;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -15,24 +14,17 @@ use crate::app::settings::webhook_office;
 use crate::app::webhooks::endpoints;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
-use crate::domain::audit::{Act, Via};
+use crate::domain::audit::Via;
 use crate::domain::delivery::EndpointName;
-use crate::files::private;
-use crate::lines::audit::{Audit, Deed};
-use crate::lines::notify::courier::try_once;
+use crate::domain::reconcile::Again;
+use crate::lines::audit::Audit;
+use crate::lines::notify::acts::{self, Asked, Rotated};
 use crate::lines::notify::endpoint::{Endpoint, Endpoints};
 use crate::lines::notify::office::{Entry, Office};
 use crate::lines::start::Stopped;
-use crate::notice::samples::test_alert;
-use crate::notice::sign::{self, Scheme, Signer, SigningKey};
 use crate::stop::exit;
-use crate::webhook::resolve::SystemResolver;
-use crate::webhook::slot::Slot;
 
 use tables::{deliveries_table, endpoints_table};
-
-/// The most bytes of a file of keys.
-const SECRET_BYTES_MAX: usize = 8 * 1024;
 
 pub(super) fn run(args: &Args, command: &WebhookCommand, output: &Output) -> Result<(), Stopped> {
     let settings = settings(args)?;
@@ -84,18 +76,7 @@ impl Desk {
 
     fn test(&self, name: &EndpointName, output: &Output) -> Result<(), Stopped> {
         let endpoint = self.endpoint(name)?;
-        let alert = test_alert(self.clock.now(), rand::random());
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Stopped::new(exit::INTERNAL, error.to_string()))?;
-        let mut slot = Slot::new(Arc::clone(&endpoint.target), Arc::new(SystemResolver));
-        let started = self.clock.instant();
-        let tried = runtime.block_on(try_once(endpoint, &mut slot, &alert, self.clock.as_ref()));
-        let took = self.clock.instant() - started;
-        // A resolver that is still at work must not hold the answer back.
-        runtime.shutdown_timeout(Duration::from_millis(100));
-        let tried = tried.map_err(|reason| Stopped::new(exit::DATA, reason))?;
+        let (tried, took) = acts::test(endpoint, self.clock.as_ref())?;
         if output.is_json() {
             let failure = tried.outcome.as_ref().err().map(|failure| failure.class());
             let shown = json!({
@@ -141,13 +122,9 @@ impl Desk {
             let shown: Vec<Value> = rows
                 .iter()
                 .map(|(name, target, standing)| {
-                    json!({
-                        "endpoint": name, "target": target, "configured": target.is_some(),
-                        "owed": standing.made_out + standing.in_ranges, "made_out": standing.made_out,
-                        "in_ranges": standing.in_ranges, "failed": standing.failed, "oldest": standing.oldest,
-                        "disabled": standing.state.disabled, "failing_since": standing.state.failing_since,
-                        "generation": standing.state.generation,
-                    })
+                    let mut row = standing.json(name, target.is_some());
+                    row["target"] = json!(target);
+                    row
                 })
                 .collect();
             output.write(|out, _| writeln!(out, "{}", json!(shown)));
@@ -171,7 +148,7 @@ impl Desk {
         let limit = usize::try_from(which.limit).unwrap_or(usize::MAX);
         let shown: Vec<&Entry> = all.iter().copied().take(limit).collect();
         if output.is_json() {
-            let shown: Vec<Value> = shown.iter().map(|entry| entry_json(entry)).collect();
+            let shown: Vec<Value> = shown.iter().map(|entry| entry.json()).collect();
             output.write(|out, _| writeln!(out, "{}", json!(shown)));
             return Ok(());
         }
@@ -198,44 +175,38 @@ impl Desk {
 
     fn replay(&self, replay: &ReplayArgs, output: &Output) -> Result<(), Stopped> {
         let name = &self.endpoint(&replay.endpoint)?.name;
-        let office = self.office()?;
         let now = self.clock.now();
-        let since = replay.since.map(|since| since.at(now));
-        let until = replay.until.map(|until| until.at(now));
-        let what = json!({"failed": replay.failed, "id": replay.id, "since": since, "until": until});
+        let again = match (&replay.id, replay.since) {
+            (Some(id), _) => Again::One(id.clone()),
+            (None, Some(since)) => {
+                Again::Written { since: since.at(now), until: replay.until.map(|until| until.at(now)) }
+            }
+            (None, None) => Again::Failed,
+        };
         let audit = self.audit(replay.claimed.as_deref());
-        let by = audit.by().login();
-        let begun = audit.begin(Deed::new(Act::Replay, format!("endpoint/{name}")).after(what))?;
-        let asked = match (&replay.id, since) {
-            (Some(id), _) => match office.replay_one(name, id, &by) {
-                Ok(false) => Err(Stopped::new(
+        let id = replay.id.as_deref().unwrap_or_default();
+        output.say(&match self.office()?.replay(name, &again, &audit)? {
+            Asked::NoSuchAlert => {
+                return Err(Stopped::new(
                     exit::DATA,
                     format!("there is no alert or failed delivery {id}: it may have expired, or never was"),
-                )),
-                Ok(true) => Ok(format!("{id} is told to {name} again.")),
-                Err(stopped) => Err(stopped),
-            },
-            (None, Some(since)) => office.replay_time(name, since, until, &by).map(|count| {
+                ));
+            }
+            Asked::One => format!("{id} is told to {name} again."),
+            Asked::Alerts(count) => {
                 format!("Up to {count} alerts are told to {name} again, as far as it wants them.")
-            }),
-            (None, None) => office.replay_failed(name, &by).map(|count| match count {
-                0 => format!("Nothing that was owed to {name} has failed for good."),
-                1 => format!("1 delivery is tried at {name} again."),
-                count => format!("{count} deliveries are tried at {name} again."),
-            }),
-        };
-        let said = begun.end_with(asked)?;
-        output.say(&said);
+            }
+            Asked::Deliveries(0) => format!("Nothing that was owed to {name} has failed for good."),
+            Asked::Deliveries(1) => format!("1 delivery is tried at {name} again."),
+            Asked::Deliveries(count) => format!("{count} deliveries are tried at {name} again."),
+        });
         Ok(())
     }
 
     fn switch(&self, switch: &SwitchArgs, on: bool, output: &Output) -> Result<(), Stopped> {
         let name = &self.endpoint(&switch.endpoint)?.name;
         let audit = self.audit(switch.claimed.as_deref());
-        let by = audit.by().login();
-        let deed = Deed::new(Act::EndpointChange, format!("endpoint/{name}")).after(json!({"enabled": on}));
-        let begun = audit.begin(deed)?;
-        let changed = begun.end_with(self.office()?.switch(name, on, &by))?;
+        let changed = self.office()?.set_enabled(name, on, &audit)?;
         output.say(&match (changed, on) {
             (true, true) => format!("{name} is told again, beginning with what is owed to it."),
             (true, false) => format!("{name} is told nothing from now on; what becomes owed to it is kept."),
@@ -255,50 +226,18 @@ impl Desk {
                 format!("{name} has no secret_file: nothing signs, and nothing is to be replaced"),
             )
         })?;
-        let refused =
-            |error: &dyn std::fmt::Display| Stopped::new(exit::DATA, format!("{}: {error}", path.display()));
-        let old = private::read(&path, SECRET_BYTES_MAX).map_err(|error| refused(&error))?;
-        let text = std::str::from_utf8(old.expose()).map_err(|_| refused(&"it is not text"))?;
-        let now = self.clock.now();
-        let keep = i64::try_from(rotate.keep.as_millis()).unwrap_or(i64::MAX);
-        let signer = Signer::parse(text).map_err(|error| refused(&error))?;
-        let scheme = if signer.public_key().is_some() { Scheme::Asymmetric } else { Scheme::Symmetric };
-        let mut seed = zeroize::Zeroizing::new([0_u8; 32]);
-        getrandom::fill(&mut *seed).map_err(|error| Stopped::new(exit::INTERNAL, error.to_string()))?;
-        let fresh = SigningKey::fresh(scheme, &seed);
-        let until = now.plus_millis(keep);
-        let text = sign::rotate(text, &fresh, now, until).map_err(|error| refused(&error))?;
-        let signer = Signer::parse(&text).map_err(|error| refused(&error))?;
-        let deed = Deed::new(Act::EndpointChange, format!("endpoint/{name}"))
-            .after(json!({"generation": signer.generation(), "old_until": until}));
-        let begun = self.audit(rotate.claimed.as_deref()).begin(deed)?;
-        let written = private::replace(&path, text.as_bytes()).map_err(|error| refused(&error));
-        let written = written.and_then(|()| self.office()?.rotated(name, signer.generation()));
-        begun.end_with(written)?;
+        let audit = self.audit(rotate.claimed.as_deref());
+        let Rotated { generation, until, public_key, .. } =
+            self.office()?.rotate(name, &path, rotate.keep, &audit)?;
         output.say(&format!(
-            "{name}: {} has a new key, generation {}. The old one signs beside it until {until}. Send SIGHUP to every \
+            "{name}: {} has a new key, generation {generation}. The old one signs beside it until {until}. Send SIGHUP to every \
              process that reads this file, and copy it to those that read another.",
-            path.display(),
-            signer.generation()
+            path.display()
         ));
-        match signer.public_key() {
+        match public_key {
             Some(public) => output.say(&format!("The receiver's key: {public}")),
             None => output.say("Give the first line of the file to the receiver, by a way that you would trust with a password."),
         }
         Ok(())
     }
-}
-
-fn entry_json(entry: &Entry) -> Value {
-    let members: Vec<Value> = entry
-        .owed
-        .members
-        .iter()
-        .map(|member| json!({"id": member.id, "partition": entry.partition, "offset": member.offset}))
-        .collect();
-    json!({
-        "endpoint": entry.endpoint, "webhook_id": entry.id, "stage": entry.owed.stage, "alerts": members,
-        "attempts": entry.owed.attempts, "due": entry.owed.due, "since": entry.owed.since,
-        "last_failure": entry.owed.last,
-    })
 }

@@ -126,6 +126,11 @@ impl By {
     pub fn login(&self) -> String {
         format!("{}@{}", self.user, self.host)
     }
+
+    /// Who asked, in a word: the token, where it came by HTTP, otherwise the login.
+    pub fn asker(&self) -> String {
+        self.token.clone().unwrap_or_else(|| self.login())
+    }
 }
 
 /// How an act ended.

@@ -22,4 +22,5 @@ pub mod alert;
 pub mod delivery;
 pub mod desk;
 pub mod outcome;
+pub mod reconcile;
 pub mod sighting;

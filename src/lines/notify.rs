@@ -5,12 +5,14 @@
 //! ([`courier`]) carry and know nothing of Kafka; alerts that are not in memory any more are read back by [`sheets`];
 //! what all processes share is on the [`board`].
 
+pub mod acts;
 pub mod board;
 pub mod census;
 pub mod courier;
 pub mod endpoint;
 mod expiry;
 mod heartbeat;
+mod ledgers;
 pub mod office;
 pub mod restore;
 mod rounds;

@@ -60,8 +60,32 @@ impl Snapshots {
         visit: impl FnMut(&Message<'_>) -> Result<(), Stopped>,
     ) -> Result<(), Stopped> {
         let marks = self.probe.watermarks(topic, partition)?;
+        self.source(what, topic, partition).read(marks.low.max(from), marks.high, visit)
+    }
+
+    /// Hands every record of a partition from an offset on to `visit` that lies before the first open transaction. So no
+    /// transaction of the partition's one writer is seen in part, and none is waited for. Gives the offset behind the last.
+    ///
+    /// # Errors
+    /// As [`Snapshots::topic`].
+    pub fn stable(
+        &self,
+        what: &str,
+        topic: &str,
+        partition: i32,
+        from: i64,
+        mut visit: impl FnMut(&Message<'_>) -> Result<(), Stopped>,
+    ) -> Result<i64, Stopped> {
+        let marks = self.probe.stable_watermarks(topic, partition)?;
+        let source = self.source(what, topic, partition);
+        source.read(marks.low.max(from), marks.high, |message| {
+            if message.offset() < marks.high { visit(message) } else { Ok(()) }
+        })?;
+        Ok(marks.high)
+    }
+
+    fn source<'a>(&'a self, what: &'a str, topic: &'a str, partition: i32) -> Source<'a> {
         let (cluster, group, clock) = (&self.cluster, self.group.as_str(), self.clock.as_ref());
-        let source = Source { cluster, group, topic, partition, what, clock };
-        source.read(marks.low.max(from), marks.high, visit)
+        Source { cluster, group, topic, partition, what, clock }
     }
 }

@@ -2,10 +2,10 @@
 //! Everything is read from the topics as they are, and asked for by a record on the control topic, so any process
 //! and any machine will do.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use super::ledgers::{Entry, Ledgers, Standing};
 use super::sheets::Sheet;
 use crate::clock::Clock;
 use crate::domain::delivery::{DeliveryId, EndpointName};
@@ -18,105 +18,15 @@ use crate::lines::start::Stopped;
 use crate::notice::control::{
     Board, Command, Disabled, EndpointState, Replay, Why, command_key, endpoint_key,
 };
-use crate::notice::record::{Account, Key, Member, Owed, Stage};
+use crate::notice::record::{Key, Member};
 use crate::stop::exit;
 
 /// How long a record may take to be written.
 const WITHIN: Duration = Duration::from_secs(15);
 /// Deliveries in one command.
 const COMMAND_MAX: usize = 500;
-
-/// A delivery that is owed, or failed for good.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// To whom.
-    pub endpoint: EndpointName,
-    /// Its id.
-    pub id: DeliveryId,
-    /// The partition of its alerts.
-    pub partition: i32,
-    /// What stands in the ledger.
-    pub owed: Owed,
-}
-
-/// How things stand with one endpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Standing {
-    /// Alerts owed in deliveries that are made out.
-    pub made_out: u64,
-    /// Alerts owed in ranges, at most.
-    pub in_ranges: u64,
-    /// Deliveries that failed for good.
-    pub failed: u64,
-    /// Since when the oldest delivery that is made out is owed.
-    pub oldest: Option<Timestamp>,
-    /// What all processes share.
-    pub state: EndpointState,
-    /// Whether any process ever told it anything.
-    pub known: bool,
-}
-
-/// Everything that is written about endpoints.
-#[derive(Debug, Default)]
-pub struct Ledgers {
-    /// Deliveries, by endpoint and id.
-    pub entries: Vec<Entry>,
-    /// Accounts, by endpoint and partition.
-    pub accounts: BTreeMap<EndpointName, BTreeMap<i32, Account>>,
-    /// What all processes share.
-    pub board: Board,
-}
-
-impl Ledgers {
-    /// How things stand with each endpoint that is known.
-    pub fn standings(&self) -> BTreeMap<EndpointName, Standing> {
-        let mut standings: BTreeMap<EndpointName, Standing> = BTreeMap::new();
-        for (name, state) in &self.board.endpoints {
-            standings.entry(name.clone()).or_default().state = state.clone();
-        }
-        for (name, accounts) in &self.accounts {
-            let standing = standings.entry(name.clone()).or_default();
-            standing.known = true;
-            let ranges = accounts.values().flat_map(|account| &account.ranges);
-            standing.in_ranges = ranges.map(|range| range.count).sum();
-        }
-        for entry in &self.entries {
-            let standing = standings.entry(entry.endpoint.clone()).or_default();
-            match entry.owed.stage {
-                Stage::Failed => standing.failed += 1,
-                Stage::Waiting | Stage::Gathering => {
-                    standing.made_out += entry.owed.members.len() as u64;
-                    let since = entry.owed.since;
-                    standing.oldest = Some(standing.oldest.map_or(since, |oldest| oldest.min(since)));
-                }
-            }
-        }
-        standings
-    }
-
-    /// Deliveries that wait for their next attempt, the next first.
-    pub fn pending<'a>(&'a self, endpoint: Option<&'a EndpointName>) -> Vec<&'a Entry> {
-        let mut pending: Vec<&'a Entry> = self.of(endpoint, |stage| stage != Stage::Failed).collect();
-        pending.sort_by_key(|entry| (entry.owed.due, entry.id.clone()));
-        pending
-    }
-
-    /// Deliveries that failed for good, the oldest first.
-    pub fn failed<'a>(&'a self, endpoint: Option<&'a EndpointName>) -> Vec<&'a Entry> {
-        let mut failed: Vec<&'a Entry> = self.of(endpoint, |stage| stage == Stage::Failed).collect();
-        failed.sort_by_key(|entry| (entry.owed.since, entry.id.clone()));
-        failed
-    }
-
-    fn of<'a>(
-        &'a self,
-        endpoint: Option<&'a EndpointName>,
-        stage: impl Fn(Stage) -> bool + 'a,
-    ) -> impl Iterator<Item = &'a Entry> {
-        let wanted = move |entry: &&Entry| endpoint.is_none_or(|name| entry.endpoint == *name);
-        self.entries.iter().filter(wanted).filter(move |entry| stage(entry.owed.stage))
-    }
-}
+/// How long a tombstone stays where Kafka is told nothing else is a day: ledgers that old may miss some.
+const READ_ANEW_AFTER: Duration = Duration::from_secs(3_600);
 
 /// The office: reads ledgers and takes requests.
 #[derive(Debug, Clone)]
@@ -141,42 +51,46 @@ impl Office {
     /// # Errors
     /// When a topic cannot be read.
     pub fn read(&self) -> Result<Ledgers, Stopped> {
-        let mut entries: BTreeMap<(EndpointName, DeliveryId, i32), Owed> = BTreeMap::new();
         let mut ledgers = Ledgers::default();
-        self.snapshots.topic("the ledger", &self.deliveries, |message: &Message<'_>| {
-            let key = message.key().and_then(|key| std::str::from_utf8(key).ok()).and_then(Key::parse);
-            let wrong = |error: serde_json::Error| {
-                let place = format!("{}/{}", self.deliveries, message.partition());
-                Stopped::new(exit::DATA, format!("{place} offset {}: {error}", message.offset()))
-            };
-            match key {
-                Some(Key::Owed(name, id)) => {
-                    let place = (name, id, message.partition());
-                    match message.value() {
-                        Some(value) => {
-                            drop(entries.insert(place, serde_json::from_slice(value).map_err(wrong)?));
-                        }
-                        None => drop(entries.remove(&place)),
-                    }
-                }
-                Some(Key::Endpoint(name)) => {
-                    let accounts = ledgers.accounts.entry(name).or_default();
-                    match message.value() {
-                        Some(value) => {
-                            let account = serde_json::from_slice(value).map_err(wrong)?;
-                            accounts.insert(message.partition(), account);
-                        }
-                        None => drop(accounts.remove(&message.partition())),
-                    }
-                }
-                Some(Key::Taken(_)) | None => {}
-            }
-            Ok(())
-        })?;
-        let entry = |((endpoint, id, partition), owed)| Entry { endpoint, id, partition, owed };
-        ledgers.entries = entries.into_iter().map(entry).collect();
-        ledgers.board = self.board()?;
+        self.refresh(&mut ledgers)?;
         Ok(ledgers)
+    }
+
+    /// Brings ledgers that were read before to this moment: what was written since is read alone. What was read long
+    /// ago is read anew, for a record may have come and gone since without a trace.
+    ///
+    /// # Errors
+    /// When a topic cannot be read: then they are read anew the next time.
+    pub fn refresh(&self, ledgers: &mut Ledgers) -> Result<(), Stopped> {
+        let now = self.clock.instant();
+        // Whatever goes wrong leaves nothing half read behind.
+        let mut known = std::mem::take(ledgers);
+        if known.read_at.is_none_or(|at| now - at > READ_ANEW_AFTER) {
+            known = Ledgers::default();
+        }
+        known.read_at = Some(now);
+        let partitions = self.probe.partitions(&self.deliveries)?.unwrap_or(0);
+        for partition in 0..partitions {
+            let mut from = known.next.get(&partition).copied().unwrap_or(0);
+            if from > self.probe.stable_watermarks(&self.deliveries, partition)?.high {
+                // The topic was made again.
+                known.forget(partition);
+                from = 0;
+            }
+            let read = |message: &Message<'_>| {
+                let key = message.key().and_then(|key| std::str::from_utf8(key).ok()).and_then(Key::parse);
+                let Some(key) = key else { return Ok(()) };
+                known.apply(partition, key, message.value()).map_err(|error| {
+                    let place = format!("{}/{partition}", self.deliveries);
+                    Stopped::new(exit::DATA, format!("{place} offset {}: {error}", message.offset()))
+                })
+            };
+            let next = self.snapshots.stable("the ledger", &self.deliveries, partition, from, read)?;
+            known.next.insert(partition, next);
+        }
+        known.board = self.board()?;
+        *ledgers = known;
+        Ok(())
     }
 
     /// What all processes share, as it is at this moment.
