@@ -7,6 +7,7 @@
 pub mod audit;
 mod keys;
 mod notify;
+pub mod office;
 pub mod plan;
 pub mod settings;
 pub mod tokens;

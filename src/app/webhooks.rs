@@ -38,7 +38,11 @@ const STAND_IN: &str = "https://receiver.invalid/";
 /// # Errors
 /// Every mistake of every endpoint, with its place in the configuration.
 pub fn endpoints(settings: &Settings, rules: Option<&RuleSet>) -> Result<Endpoints, Vec<Problem>> {
-    let webhooks = &settings.webhooks.0;
+    of_webhooks(&settings.webhooks.0, rules)
+}
+
+/// The same of these alone.
+pub(super) fn of_webhooks(webhooks: &[Webhook], rules: Option<&RuleSet>) -> Result<Endpoints, Vec<Problem>> {
     if webhooks.is_empty() {
         return Ok(Endpoints::default());
     }

@@ -10,6 +10,7 @@ use super::args::{Args, RunArgs};
 use super::signals::{Signal, Signals};
 use super::{keyring, settings};
 use crate::app::audit::{audit, trail};
+use crate::app::office::open_office;
 use crate::app::{Plan, Service, desk, settings as build, tokens, webhooks};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Line, Settings};
@@ -18,7 +19,7 @@ use crate::health::Health;
 use crate::http::alerts::{self, SharedDesk};
 use crate::http::auth::Tokens;
 use crate::http::incidents::{self, SharedBooks};
-use crate::http::{Api, Server, Site};
+use crate::http::{self, Api, Server, Site};
 use crate::judge::Judge;
 use crate::lines::audit::{Audit, Deed};
 use crate::lines::bookkeeper::OpenBooks;
@@ -56,7 +57,9 @@ pub(super) fn run(args: &Args, run: &RunArgs) -> Result<(), Stopped> {
         true => {
             let desk = alerts::routes(open_desk(&mut plan, &audit, &clock)?);
             let books = incidents::routes(open_books(&plan, &settings, &clock)?);
-            Some(Api::new(http_tokens.clone()).with(desk).with(books))
+            let office = open_office(&settings, &plan.endpoints, &audit, &clock)?;
+            let webhooks = http::webhooks::routes(Some(Arc::new(office)));
+            Some(Api::new(http_tokens.clone()).with(desk).with(books).with(webhooks))
         }
         false => None,
     };

@@ -105,7 +105,7 @@ async fn list(
 }
 
 /// A point in time. All that is long past is before every alert.
-fn moment(text: &str) -> Option<Timestamp> {
+pub(super) fn moment(text: &str) -> Option<Timestamp> {
     match Timestamp::parse_rfc3339(text) {
         Ok(at) => Some(at),
         Err(TimeError::OutOfRange) => Some(Timestamp(0)),

@@ -22,11 +22,14 @@ pub mod alerts;
 pub mod auth;
 pub mod incidents;
 pub mod problem;
+pub mod webhooks;
 
+mod deliveries;
 mod open;
 mod openapi;
 mod outcomes;
 mod parameters;
+mod webhook_acts;
 mod whoami;
 
 /// How often the server looks whether it should stop.

@@ -1,6 +1,7 @@
 mod auth;
 mod desk;
 mod incidents;
+mod webhooks;
 
 use super::*;
 use crate::clock::{Clock, ManualClock};

@@ -214,10 +214,15 @@ impl Deployment {
 
     /// Status and body of a request with a token.
     pub fn ask(&self, token: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        self.ask_at(self.http, token, path, body)
+    }
+
+    /// The same of a process that listens elsewhere.
+    pub fn ask_at(&self, port: u16, token: &str, path: &str, body: Option<Value>) -> (u16, Value) {
         let config = ureq::Agent::config_builder().http_status_as_error(false);
         let agent: ureq::Agent = config.timeout_global(Some(Duration::from_secs(30))).build().into();
         let authorization = format!("Bearer {token}");
-        let url = self.url(path);
+        let url = format!("http://127.0.0.1:{port}/{path}");
         let mut response = match body {
             None => agent.get(&url).header("authorization", &authorization).call().unwrap(),
             Some(body) => agent

@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use crate::deployment::{DRAIN, WITHIN, ok, transaction};
+use crate::hooks::{House, SCHEDULE};
 use crate::support::load::card_number;
 use crate::support::program::Ended;
 use crate::support::receiver::{Behaviour, Received, Receiver};
 use crate::support::{Program, schema, wait};
-use crate::webhooks::{House, SCHEDULE};
 
 /// The heartbeats that came, in order.
 fn beats(receiver: &Receiver) -> Vec<(Received, Value)> {

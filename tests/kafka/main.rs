@@ -14,6 +14,9 @@ mod harness;
 /// A deployment to run commands against.
 mod deployment;
 
+/// The same with endpoints to tell.
+mod hooks;
+
 mod audit;
 mod books;
 mod commands;
@@ -31,3 +34,4 @@ mod service;
 mod starts;
 mod sweeping;
 mod webhooks;
+mod webhooks_api;

@@ -57,7 +57,8 @@ fn desk(desk: Option<Arc<dyn AlertDesk>>) -> Running {
 pub(super) fn serving_both(desk: SharedDesk, books: SharedBooks) -> Running {
     let caller = Caller { name: "anna".to_owned(), role: Role::Decide, endpoints: Default::default() };
     let tokens = Tokens::new(vec![(caller, Secret::new(TOKEN.as_bytes().to_vec()))]).unwrap();
-    serving(Some(Api::new(tokens).with(alerts::routes(desk)).with(incidents::routes(books))))
+    let api = Api::new(tokens).with(alerts::routes(desk)).with(incidents::routes(books));
+    serving(Some(api.with(crate::http::webhooks::routes(None))))
 }
 
 pub(super) fn send(running: &Running, method: &str, path: &str, body: Option<&str>) -> (u16, Value) {
@@ -142,7 +143,8 @@ fn every_route_is_described_and_every_description_is_a_route() {
     let paths = document["paths"].as_object().unwrap();
     for (path, methods) in paths {
         for method in methods.as_object().unwrap().keys() {
-            let path = path.replace("{id}", &format!("alr_{}", "a".repeat(26)));
+            let path =
+                path.replace("{id}", &format!("alr_{}", "a".repeat(26))).replace("{endpoint}", "issuer");
             let (status, answer) = send(&running, &method.to_uppercase(), &path, None);
             let nothing = status == 405 || answer["code"] == "not_found";
             assert!(!nothing, "{method} {path} is described, and there is no such route: {answer}");
