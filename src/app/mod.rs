@@ -15,6 +15,7 @@ pub mod topics;
 pub mod webhooks;
 mod workers;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -25,6 +26,7 @@ pub use plan::{Plan, TopicCheck};
 
 use crate::clock::Clock;
 use crate::domain::alert::Severity;
+use crate::domain::delivery::EndpointName;
 use crate::exposure::fingerprint::Keyring;
 use crate::exposure::set::ExposureSet;
 use crate::health::Health;
@@ -38,6 +40,8 @@ use crate::lines::control::Control;
 use crate::lines::desk::{Desk, Keeper};
 use crate::lines::import::ListTopic;
 use crate::lines::lookout::{Lookout, Watched};
+use crate::lines::notify::board::Shared;
+use crate::lines::notify::endpoint::Endpoints;
 use crate::lines::refresh::{Exposed, Refresh};
 use crate::lines::score::SharedJudge;
 use crate::lines::start::Stopped;
@@ -73,6 +77,8 @@ pub struct Service {
     threads: Vec<JoinHandle<()>>,
     judge: SharedJudge,
     stop: Stop,
+    /// What all processes share about endpoints, where `notify` runs.
+    board: Option<Shared>,
 }
 
 impl Service {
@@ -111,7 +117,7 @@ impl Service {
             beginnings,
             alerts_retention_ms,
         };
-        let mut service = Service { threads: Vec::new(), judge, stop: common.stop.clone() };
+        let mut service = Service { threads: Vec::new(), judge, stop: common.stop.clone(), board: None };
         workers::sweep_slots(&common)?;
         let mut watched = Vec::new();
         let exposed = service.start_refresh(&common)?;
@@ -274,6 +280,7 @@ impl Service {
 
     fn start_notify(&mut self, common: &Common) -> Result<Watched, Stopped> {
         let notify::Telling { pumps, watched, follower, runtime } = notify::telling(common)?;
+        self.board = Some(follower.shared());
         self.spawn("webhooks", &common.stop, move || {
             let ended = follower.run();
             // What is under way may come to its end, and is tried again by the next start where it does not.
@@ -330,6 +337,11 @@ impl Service {
             Ok(thread) => self.threads.push(thread),
             Err(error) => stop.fail(exit::INTERNAL, format!("no thread for {name}: {error}")),
         }
+    }
+
+    /// Endpoints whose newest key, as all processes know it, does not sign here; with what that key is called.
+    pub fn rotated(&self, endpoints: &Endpoints) -> BTreeMap<EndpointName, String> {
+        self.board.as_ref().map(|board| board.unsigned(endpoints)).unwrap_or_default()
     }
 
     /// Replaces the judge from the next batch on.

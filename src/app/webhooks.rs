@@ -279,6 +279,15 @@ fn unknown_rules(webhook: &Webhook, rules: &RuleSet) -> Vec<(&'static str, Strin
     told.collect()
 }
 
+/// What filters name of rules that there are not, each with its place.
+pub fn unknown_in_filters(webhooks: &Webhooks, rules: &RuleSet) -> Vec<Problem> {
+    let of = |webhook: &Webhook| -> Vec<Problem> {
+        let unknown = unknown_rules(webhook, rules).into_iter();
+        unknown.map(|(key, message)| webhook.problem(key, message, "")).collect()
+    };
+    webhooks.0.iter().flat_map(of).collect()
+}
+
 /// What is allowed and should be known: sentences for `cardwatch check`, above all what leaves the house.
 pub fn remarks(settings: &Settings, endpoints: &Endpoints) -> Vec<String> {
     let mut remarks = Vec::new();

@@ -1,8 +1,9 @@
 //! `cardwatch run`: the service, until a signal or a failure ends it.
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prometheus::Registry;
 
@@ -15,6 +16,7 @@ use crate::app::{Plan, Service, desk, settings as build, tokens, webhooks};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Line, Settings};
 use crate::domain::audit::{Act, Via};
+use crate::domain::delivery::EndpointName;
 use crate::health::Health;
 use crate::http::alerts::{self, SharedDesk};
 use crate::http::auth::Tokens;
@@ -31,6 +33,8 @@ use crate::telemetry;
 
 /// How often the main thread looks for signals.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How long until a file is looked into again that has not got the key that signs elsewhere.
+const LOOK_AGAIN: Duration = Duration::from_secs(600);
 
 pub(super) fn run(args: &Args, run: &RunArgs) -> Result<(), Stopped> {
     let mut settings = settings(args)?;
@@ -72,7 +76,11 @@ pub(super) fn run(args: &Args, run: &RunArgs) -> Result<(), Stopped> {
     let endpoints = plan.endpoints.clone();
     let service = Service::start(plan, Arc::clone(&clock), stop.clone(), health, registry)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), instance = settings.instance.id, "cardwatch runs");
+    let mut rotations = Rotations::default();
     while !stop.wait(LOOK_EVERY) {
+        if rotations.are_new(service.rotated(&endpoints), clock.instant()) {
+            reload_signers(args, &endpoints, &audit);
+        }
         match signals.next() {
             Some(Signal::Stop) => stop.ask(Reason::Asked),
             Some(Signal::Reload) => {
@@ -101,6 +109,31 @@ pub(super) fn run(args: &Args, run: &RunArgs) -> Result<(), Stopped> {
             Err(Stopped::new(code, message))
         }
         _ => Ok(()),
+    }
+}
+
+/// Keys that another process signs with, as far as they were looked for here.
+#[derive(Debug, Default)]
+struct Rotations {
+    looked_for: BTreeMap<EndpointName, String>,
+    looked_at: Option<Instant>,
+}
+
+impl Rotations {
+    /// Whether to look into the files again: for a key that is new, or one that was not there a while ago.
+    fn are_new(&mut self, rotated: BTreeMap<EndpointName, String>, now: Instant) -> bool {
+        let again = self.looked_at.is_none_or(|at| now - at >= LOOK_AGAIN);
+        let is_new = rotated != self.looked_for || again;
+        if rotated.is_empty() || !is_new {
+            return false;
+        }
+        for (endpoint, key) in
+            rotated.iter().filter(|(endpoint, key)| self.looked_for.get(endpoint) != Some(key))
+        {
+            tracing::info!(%endpoint, key, "another process was given a new key for this endpoint: its file is read anew");
+        }
+        (self.looked_for, self.looked_at) = (rotated, Some(now));
+        true
     }
 }
 
@@ -159,6 +192,11 @@ fn serve(address: SocketAddr, site: Site, stop: &Stop) -> Result<Server, Stopped
 fn reload(settings: &Settings, service: &Service, audit: &Audit) {
     let digest = |judge: &Judge| serde_json::json!({ "rules": judge.digest() });
     let begun = build::judge(settings).and_then(|judge| {
+        let unknown = webhooks::unknown_in_filters(&settings.webhooks, judge.rules());
+        if !unknown.is_empty() {
+            let unknown: Vec<String> = unknown.iter().map(ToString::to_string).collect();
+            return Err(Stopped::new(exit::CONFIG, unknown.join("; ")));
+        }
         let deed = Deed::new(Act::RuleReload, "rules").before(digest(&service.judge())).after(digest(&judge));
         Ok((audit.begin(deed)?, judge))
     });

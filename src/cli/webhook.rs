@@ -230,8 +230,8 @@ impl Desk {
         let Rotated { generation, until, public_key, .. } =
             self.office()?.rotate(name, &path, rotate.keep, &audit)?;
         output.say(&format!(
-            "{name}: {} has a new key, generation {generation}. The old one signs beside it until {until}. Send SIGHUP to every \
-             process that reads this file, and copy it to those that read another.",
+            "{name}: {} has a new key, generation {generation}. The old one signs beside it until {until}. Processes \
+             that read this file sign with both from now on; copy it to those that read another.",
             path.display()
         ));
         match public_key {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::deployment::{DRAIN, WITHIN, fails, ok};
 use crate::hooks::{House, SCHEDULE, told};
-use crate::support::program::{Ended, Signal};
+use crate::support::program::Ended;
 use crate::support::receiver::{Behaviour, Received, Receiver};
 use crate::support::{Program, wait};
 
@@ -156,7 +156,7 @@ fn while_a_key_is_replaced_both_sign_and_a_test_alert_goes_out_at_once() {
         2,
         "not the old key beside a new one"
     );
-    program.signal(Signal::HUP);
+    // Nobody tells the process: the command has written down that there is a newer key.
     let signatures = |request: &Received| request.header("webhook-signature").unwrap().split(' ').count();
     wait::until("both keys sign", WITHIN, || {
         house.alerts(1);

@@ -62,8 +62,8 @@ Examples:
   cardwatch webhook rotate issuer --keep 7d
 
 The new key is written to the endpoint's secret_file and shown nowhere. Give it to the receiver (of
-an ed25519 key the public half, which is printed), and send SIGHUP to every process; where one reads
-a copy of the file, copy it there first. While both sign, a receiver may know either.")]
+an ed25519 key the public half, which is printed). Running processes hear of it and read the file
+anew; where one reads a copy, copy it there. While both sign, a receiver may know either.")]
     Rotate(RotateArgs),
 }
 

@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::endpoint::Endpoints;
 use crate::clock::Clock;
 use crate::domain::delivery::EndpointName;
 use crate::domain::time::Timestamp;
@@ -64,6 +65,19 @@ impl Shared {
     /// What is known at this moment.
     pub fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Endpoints whose newest key does not sign here; with what it is called.
+    pub fn unsigned(&self, endpoints: &Endpoints) -> BTreeMap<EndpointName, String> {
+        let seen = self.seen();
+        let unsigned = endpoints.0.iter().filter_map(|endpoint| {
+            let newest = seen.board.endpoints.get(&endpoint.name)?.generation.clone()?;
+            let signer = endpoint.signer.load();
+            let signs =
+                signer.iter().flat_map(|signer| signer.keys()).any(|(key, _)| key.generation() == newest);
+            (!signs).then(|| (endpoint.name.clone(), newest))
+        });
+        unsigned.collect()
     }
 
     /// Writes the state of an endpoint soon, and takes it for known at once.
