@@ -13,19 +13,24 @@ const NODE: [&str; 1] = ["standardwebhooks@1.1.1"];
 /// The interpreter of an environment with the Python libraries; `None`, after one plain line that says so, on a machine
 /// without Python or the registry.
 pub fn python(untested: &str) -> Option<PathBuf> {
+    python_with("python", &PYTHON, untested)
+}
+
+/// The same with libraries of a test's own, in an environment called `name`.
+pub fn python_with(name: &str, libraries: &[&str], untested: &str) -> Option<PathBuf> {
     let python = tool("python3", untested)?;
-    let home = home("python");
+    let home = home(name);
     let binary = |name: &str| home.join("venv/bin").join(name);
-    let installed = once(&home, &PYTHON.join("\n"), |log| {
+    let installed = once(&home, &libraries.join("\n"), |log| {
         succeeds(Command::new(&python).args(["-m", "venv", "--clear"]).arg(home.join("venv")), log)
             && succeeds(
                 Command::new(binary("pip"))
                     .args(["install", "--quiet", "--disable-pip-version-check"])
-                    .args(PYTHON),
+                    .args(libraries),
                 log,
             )
     });
-    installed.then(|| binary("python")).or_else(|| missing("standardwebhooks from PyPI", untested))
+    installed.then(|| binary("python")).or_else(|| missing(&format!("{} from PyPI", libraries[0]), untested))
 }
 
 /// `node`, and the directory of its libraries for `NODE_PATH`; `None` as of [`python`].
