@@ -425,3 +425,30 @@ show = ["merchant", "amount"]
     let leaves = run(Program::with(&["check"]).config(&(config + chat)), 0);
     says(&leaves, &["desk", "merchant", "amount", "leave the house"]);
 }
+
+#[test]
+fn the_manual_has_a_page_for_every_command_and_completions_know_them() {
+    let home = TempDir::new().unwrap();
+    let out = home.path().join("man").display().to_string();
+    says(&run(Program::with(&["man", "--out", &out]), 0), &["pages in"]);
+    let page = |name: &str| std::fs::read_to_string(home.path().join("man").join(name)).unwrap();
+    assert!(page("cardwatch.1").contains("Exit codes"));
+    assert!(page("cardwatch-incident-revise.1").contains("withdraw"));
+    assert!(page("cardwatch-webhook-replay.1").contains("endpoint"));
+    for shell in ["bash", "zsh", "fish"] {
+        says(&run(Program::with(&["completions", shell]), 0), &["incident", "revise", "webhook"]);
+    }
+    run(Program::with(&["completions", "cmd.exe"]), 64);
+}
+
+#[test]
+fn health_of_nothing_is_a_service_that_is_not_there() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let silent = run(Program::with(&["health", "--timeout", "1", "--address", &address]), 69);
+    says(&silent, &[&address, "no answer within 1 s"]);
+    drop(listener);
+    says(&run(Program::with(&["health", "--address", &address]), 69), &[&address, "refused"]);
+    let off = "[http]\nlisten = \"\"\n";
+    says(&run(Program::with(&["health"]).config(off), 78), &["http.listen"]);
+}

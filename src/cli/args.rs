@@ -27,7 +27,8 @@ pub use list::{CardKindArg, ListArgs, ListFormat, ReferenceColumn, ReferenceColu
 pub use record::{AuditCommand, AuditFilter, SkipArgs};
 pub use webhook::{DeliveriesArgs, EndpointArgs, ReplayArgs, RotateArgs, SwitchArgs, WebhookCommand};
 pub use work::{
-    BacktestArgs, CheckArgs, DemoArgs, FingerprintArgs, RunArgs, SimulateArgs, TokenCommand, TopicsArgs,
+    BacktestArgs, CheckArgs, CompletionsArgs, DemoArgs, FingerprintArgs, HealthArgs, ManArgs, RunArgs,
+    SimulateArgs, TokenCommand, TopicsArgs,
 };
 
 use crate::stop::exit;
@@ -124,6 +125,12 @@ pub enum Command {
     Backtest(BacktestArgs),
     /// Make a world of cards, merchants, thieves and a breach, with the truth about it.
     Simulate(SimulateArgs),
+    /// Ask a running service whether it is ready; exit code 0 says yes, 69 no.
+    Health(HealthArgs),
+    /// Write completions for a shell.
+    Completions(CompletionsArgs),
+    /// Write the manual: a page for each command.
+    Man(ManArgs),
 }
 
 /// The cargo features that this binary was built with.
@@ -135,6 +142,11 @@ pub fn features() -> &'static str {
 /// "librdkafka 2.12.1") and the features built in.
 pub fn version_text(libraries: &str) -> String {
     format!("{}\n{libraries}\nfeatures: {}", env!("CARGO_PKG_VERSION"), features())
+}
+
+/// The whole command line, to make pages and completions of.
+pub fn command() -> clap::Command {
+    Args::command().version(env!("CARGO_PKG_VERSION"))
 }
 
 /// Reads the command line, the program's name first. `version` is what `--version` prints.

@@ -14,9 +14,11 @@ mod check;
 mod dead_letters;
 mod demo;
 mod fingerprint;
+mod health;
 mod incident;
 mod key;
 mod outcome;
+mod pages;
 mod run;
 mod simulate;
 mod skip;
@@ -79,6 +81,12 @@ fn dispatch(args: Args, output: &Output) -> Result<(), Stopped> {
         Command::Audit(command) => audit::run(&args, command, output),
         Command::SkipTo(skip) => skip::run(&args, skip, output),
         Command::Backtest(backtest) => backtest::run(&args, backtest, output),
+        Command::Health(health) => health::run(&args, health, output),
+        Command::Completions(completions) => {
+            pages::completions(completions, output);
+            Ok(())
+        }
+        Command::Man(man) => pages::manual(man, output),
     }
 }
 

@@ -179,6 +179,49 @@ pub struct BacktestArgs {
     pub form: ListArgs,
 }
 
+/// `cardwatch health`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = "\
+Examples:
+  cardwatch health                                  the service of the configuration, on this host
+  cardwatch health --live --address 127.0.0.1:9464")]
+pub struct HealthArgs {
+    /// Where the service is asked; without it http.listen of the configuration.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub address: Option<SocketAddr>,
+
+    /// Ask whether it lives, not whether it is ready.
+    #[arg(long)]
+    pub live: bool,
+
+    /// How long an answer may take, in seconds.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=60))]
+    pub timeout: u32,
+}
+
+/// `cardwatch completions`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = "\
+Examples:
+  cardwatch completions bash > /etc/bash_completion.d/cardwatch
+  cardwatch completions zsh > ~/.zfunc/_cardwatch")]
+pub struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_name = "SHELL", value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// `cardwatch man`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = "\
+Examples:
+  cardwatch man --out /usr/local/share/man/man1")]
+pub struct ManArgs {
+    /// The directory of the pages.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
 /// `cardwatch simulate`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(group(clap::ArgGroup::new("where").args(["out", "kafka"]).required(true)))]
