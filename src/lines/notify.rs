@@ -243,9 +243,23 @@ impl Line for Notify {
         self.state.disabled = self.disabled();
         let partitions: Vec<i32> = self.state.held.keys().copied().collect();
         self.collect();
-        self.keep_books(&partitions);
+        if self.is_time_for_books() {
+            self.keep_books(&partitions);
+        }
         let held = self.state.held.iter();
         held.filter(|(_, held)| held.ledger.is_changed()).map(|(partition, _)| *partition).collect()
+    }
+
+    /// What is owed is told when it is committed, and the receiver waits for that.
+    fn proposes(&self) -> bool {
+        self.state.held.values().any(|held| held.ledger.is_changed())
+    }
+
+    fn expects(&self) -> bool {
+        let state = &self.state;
+        !state.parked.is_empty()
+            || state.under_way.values().any(|under_way| !under_way.is_empty())
+            || state.held.values().any(|held| !held.openings.is_empty())
     }
 
     fn close_batch(
@@ -299,3 +313,6 @@ impl Line for Notify {
         self.show();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -92,6 +92,11 @@ impl Request {
         }
         Ok(Request { headers: map, body })
     }
+
+    /// The first header of this name, for whoever posts it.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
 }
 
 fn value(name: &str, text: &str) -> Result<HeaderValue, RequestError> {

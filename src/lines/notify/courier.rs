@@ -155,14 +155,17 @@ impl Pace {
     }
 
     async fn turn(&self) {
-        let at = {
+        let (at, now) = {
             let mut next = self.next.lock().await;
             let now = tokio::time::Instant::now();
             let at = next.map_or(now, |next| next.max(now));
             *next = Some(at + self.every);
-            at
+            (at, now)
         };
-        tokio::time::sleep_until(at).await;
+        // A timer rounds up to a millisecond, also one that is due.
+        if at > now {
+            tokio::time::sleep_until(at).await;
+        }
     }
 }
 

@@ -21,6 +21,10 @@ const RANGE_READ: usize = 500;
 const SHOW_EVERY_MS: i64 = 1_000;
 /// How long a delivery waits whose schedule is over, while its endpoint takes nothing at all, in milliseconds.
 const DAY_MS: i64 = 86_400_000;
+/// What couriers said is written down this often, in milliseconds, unless a transaction is made anyhow …
+const BOOKS_EVERY_MS: u64 = 20;
+/// … or so much was said.
+const SAID_MANY: usize = 500;
 
 impl Notify {
     /// The endpoint of a name, as it is configured.
@@ -68,6 +72,18 @@ impl Notify {
                 range @ Found::Range { .. } => self.state.ranges.push((tenure, range)),
             }
         }
+    }
+
+    /// Whether what has come in is worth a transaction by itself. Each costs some milliseconds, in which no alert is
+    /// taken in; and nobody waits for what this one would say but a restart.
+    pub(super) fn is_time_for_books(&mut self) -> bool {
+        let state = &mut self.state;
+        let waited = state.now.millis().abs_diff(state.books_at.millis());
+        let is_time = waited >= BOOKS_EVERY_MS || state.queue.len() >= SAID_MANY || !state.ranges.is_empty();
+        if is_time {
+            state.books_at = state.now;
+        }
+        is_time
     }
 
     /// Changes the ledgers of these partitions by what has come in.
@@ -175,6 +191,8 @@ impl Notify {
 
     /// Hands out what is due, as far as each endpoint takes it.
     pub(super) fn dispatch(&mut self) {
+        // Not always the same partition first. Which one is it must not depend on what others are told.
+        self.state.turns = self.state.turns.wrapping_add(1);
         let endpoints = self.endpoints.clone();
         let mut missing: HashMap<Tenure, Vec<i64>> = HashMap::new();
         for endpoint in &endpoints.0 {
@@ -201,8 +219,6 @@ impl Notify {
         match allowance {
             Allowance::Nothing => {}
             Allowance::Due(mut room) => {
-                // Not always the same partition first.
-                self.state.turns = self.state.turns.wrapping_add(1);
                 let mut partitions: Vec<i32> = self.state.held.keys().copied().collect();
                 partitions.sort_unstable();
                 let first = usize::try_from(self.state.turns).unwrap_or(0) % partitions.len().max(1);

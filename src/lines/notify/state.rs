@@ -87,6 +87,12 @@ impl Shelf {
     pub(super) fn get(&self, partition: i32, offset: i64) -> Option<Arc<Sheet>> {
         self.sheets.get(&(partition, offset)).cloned()
     }
+
+    /// How many there are, and their bytes.
+    #[cfg(test)]
+    pub(super) fn size(&self) -> (usize, usize) {
+        (self.order.len(), self.bytes)
+    }
 }
 
 /// A delivery that was handed out and whose alerts are being read back.
@@ -122,6 +128,8 @@ pub struct NotifyState {
     pub(super) now: Timestamp,
     pub(super) newest: Timestamp,
     pub(super) shown_at: Timestamp,
+    /// When what couriers said was last written down.
+    pub(super) books_at: Timestamp,
     pub(super) turns: u64,
     pub(super) heartbeats: Heartbeats,
     pub(super) expiry: Expiry,

@@ -34,6 +34,8 @@ use crate::stop::Stop;
 
 /// How long a worker with nothing to do waits for the next record before it looks at everything else.
 const IDLE_WAIT: Duration = Duration::from_millis(50);
+/// The same where the line expects something that does not come by its input.
+const SHORT_WAIT: Duration = Duration::from_millis(5);
 /// Records put into one transaction at most.
 const OUTPUTS_MAX: usize = 10_000;
 /// While more input is waiting, outputs are committed at this pace: each commit costs some 3 ms.
@@ -100,6 +102,17 @@ pub trait Line {
     /// belongs to are committed where they stand, in a transaction of its own.
     fn tend(&mut self) -> Vec<i32> {
         Vec::new()
+    }
+
+    /// Whether the records of the open batch change what the line remembers, so that they wait no longer for their
+    /// commit than an output would, although nothing is written yet.
+    fn proposes(&self) -> bool {
+        false
+    }
+
+    /// Whether something is on its way to the line that does not come by its input.
+    fn expects(&self) -> bool {
+        false
     }
 
     /// Last additions to a transaction that is about to commit `progress`. Returns whether records
@@ -268,7 +281,7 @@ impl<L: Line> Pump<L> {
     fn wait(&self) -> Duration {
         match self.first_output {
             Some(first) => self.pace.linger.saturating_sub(self.clock.instant() - first),
-            None if self.owned.values().any(|owned| !owned.flowing) => Duration::from_millis(5),
+            None if self.owned.values().any(|owned| !owned.flowing) || self.line.expects() => SHORT_WAIT,
             None => IDLE_WAIT,
         }
     }
@@ -310,7 +323,8 @@ impl<L: Line> Pump<L> {
                 break;
             }
         }
-        if self.producer.is_open() && self.first_output.is_none() {
+        let changes = self.producer.is_open() || (self.records > 0 && self.line.proposes());
+        if changes && self.first_output.is_none() {
             self.first_output = Some(self.clock.instant());
         }
         if let Some(limit) = limit
