@@ -29,7 +29,7 @@ pub(crate) fn load(records: u64, share: f64) -> Load {
 }
 
 /// A producer as an upstream system would have it: lz4, acknowledged by all replicas.
-fn producer(kafka: &Kafka, linger_ms: &str) -> BaseProducer {
+pub(crate) fn producer(kafka: &Kafka, linger_ms: &str) -> BaseProducer {
     let mut config: ClientConfig = kafka::client(kafka.bootstrap());
     config.set("acks", "all").set("compression.type", "lz4").set("linger.ms", linger_ms);
     config.set("queue.buffering.max.messages", "200000").create().expect("a producer")
@@ -49,7 +49,13 @@ pub(crate) fn send<K: ToBytes + ?Sized>(producer: &BaseProducer, mut record: Bas
     }
 }
 
-fn record<'a>(topic: &'a str, partition: i32, value: &'a [u8], timestamp: i64) -> BaseRecord<'a, (), [u8]> {
+/// A record of one partition with the time it carries.
+pub(crate) fn record<'a>(
+    topic: &'a str,
+    partition: i32,
+    value: &'a [u8],
+    timestamp: i64,
+) -> BaseRecord<'a, (), [u8]> {
     BaseRecord::to(topic).partition(partition).payload(value).timestamp(timestamp)
 }
 

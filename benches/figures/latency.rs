@@ -117,7 +117,7 @@ pub(crate) fn reader(kafka: &Kafka, topic: &str) -> BaseConsumer {
 }
 
 /// When each transaction's alert was read, and how many were read.
-fn read_alerts(kafka: &Kafka, topic: &str, stop: &Stop) -> (HashMap<String, Instant>, usize) {
+pub(crate) fn read_alerts(kafka: &Kafka, topic: &str, stop: &Stop) -> (HashMap<String, Instant>, usize) {
     let consumer = reader(kafka, topic);
     let (mut alerts, mut read) = (HashMap::new(), 0);
     while !stop.is_asked() {

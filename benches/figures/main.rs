@@ -2,7 +2,7 @@
 //! broker, in one run.
 //!
 //! ```text
-//! cargo bench --bench figures -- [sight|memory|latency|takeover|list|all] [--records N] [--seconds N] [--rounds N] [--cards N]
+//! cargo bench --bench figures -- [sight|memory|latency|takeover|list|webhooks|all] [--records N] [--seconds N] [--rounds N] [--cards N]
 //! cargo bench --bench figures -- real --transactions FILE --list FILE [--mapping FILE]
 //! ```
 //!
@@ -32,6 +32,7 @@ mod sight;
 mod stage;
 mod table;
 mod takeover;
+mod webhooks;
 
 use table::Table;
 
@@ -48,8 +49,9 @@ pub(crate) struct Scale {
     pub(crate) cards: u32,
 }
 
-const USAGE: &str = "usage: cargo bench --bench figures -- [sight|memory|latency|takeover|list|all] [--records N] [--seconds N] [--rounds N] [--cards N]
+const USAGE: &str = "usage: cargo bench --bench figures -- [sight|memory|latency|takeover|list|webhooks|all] [--records N] [--seconds N] [--rounds N] [--cards N]
        cargo bench --bench figures -- real --transactions FILE --list FILE [--mapping FILE]
+       cargo bench --bench figures -- [webhook-throughput|webhook-latency|webhook-isolation|webhook-memory] [--rounds N] [--seconds N]
        cargo bench --bench figures -- core [--rounds N]";
 
 fn main() {
@@ -85,6 +87,7 @@ fn main() {
     if runs("list") {
         list::measure(&binary, scale, &mut table);
     }
+    webhooks::measure(|part| runs("webhooks") || wanted == part, &binary, scale, &mut table);
     if wanted == "real" {
         real::measure(&binary, &files, &mut table);
     }
@@ -104,9 +107,10 @@ fn parse(arguments: &[String]) -> (String, Scale, real::Files) {
             number.unwrap_or_else(|| panic!("{argument} needs a number\n{USAGE}"))
         };
         match argument.as_str() {
-            "core" | "sight" | "memory" | "latency" | "takeover" | "list" | "real" | "all" => {
+            "core" | "sight" | "memory" | "latency" | "takeover" | "list" | "webhooks" | "real" | "all" => {
                 wanted.clone_from(argument);
             }
+            part if webhooks::PARTS.contains(&part) => wanted.clone_from(argument),
             "--records" => scale.records = number(),
             "--seconds" => scale.seconds = number(),
             "--rounds" => scale.rounds = usize::try_from(number()).expect("a few rounds"),

@@ -99,6 +99,13 @@ impl Stage {
         kafka.produce(&records);
     }
 
+    /// A file beside the keys.
+    pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.files.path().join(name);
+        std::fs::write(&path, text).expect("writable");
+        path
+    }
+
     /// A deployment of its own on `input`, with its topics made.
     pub(crate) fn deploy(&self, input: &str) -> Deployment<'_> {
         let kafka = self.kafka();
@@ -155,9 +162,7 @@ impl Deployment<'_> {
 
     /// A file beside the keys.
     pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.stage.files.path().join(name);
-        std::fs::write(&path, text).expect("writable");
-        path
+        self.stage.file(name, text)
     }
 
     /// A rules file that alerts on every sighting.
