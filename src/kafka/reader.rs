@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -59,7 +60,27 @@ impl Reader {
         topic: &str,
         starts: &[(i32, i64)],
     ) -> Result<Reader, KafkaError> {
-        let consumer: BaseConsumer<Context> = cluster.reader(group).create_with_context(Context::default())?;
+        Reader::with(&cluster.reader(group), topic, starts)
+    }
+
+    /// The same, keeping little ready: for small parts of a topic.
+    ///
+    /// # Errors
+    /// As [`Reader::new`].
+    pub fn modest(
+        cluster: &Cluster,
+        group: &str,
+        topic: &str,
+        starts: &[(i32, i64)],
+    ) -> Result<Reader, KafkaError> {
+        let mut config = cluster.reader(group);
+        config.set("queued.min.messages", "1000");
+        config.set("queued.max.messages.kbytes", "2048");
+        Reader::with(&config, topic, starts)
+    }
+
+    fn with(config: &ClientConfig, topic: &str, starts: &[(i32, i64)]) -> Result<Reader, KafkaError> {
+        let consumer: BaseConsumer<Context> = config.create_with_context(Context::default())?;
         let consumer = Arc::new(consumer);
         let queue = Queue::new(Arc::clone(&consumer))
             .ok_or_else(|| KafkaError::ClientCreation("no queue".to_owned()))?;
@@ -70,6 +91,17 @@ impl Reader {
         }
         consumer.assign(&assignment)?;
         Ok(Reader { batch: Batch::with_capacity(BATCH_RECORDS), queue, consumer })
+    }
+
+    /// Goes on with one partition alone, from another offset. What was read ahead of the old place is dropped.
+    ///
+    /// # Errors
+    /// When the client refuses the assignment.
+    pub fn go_to(&mut self, topic: &str, partition: i32, offset: i64) -> Result<(), KafkaError> {
+        let mut assignment = TopicPartitionList::new();
+        assignment.add_partition_offset(topic, partition, Offset::Offset(offset))?;
+        self.queue.forward(topic, partition, true);
+        self.consumer.assign(&assignment)
     }
 
     /// What comes next, in order per partition; waits up to `wait` for the first.

@@ -15,6 +15,7 @@ mod heartbeat;
 mod ledgers;
 pub mod missed;
 pub mod office;
+mod reading;
 pub mod restore;
 mod rounds;
 pub mod service;
@@ -98,6 +99,7 @@ impl Notify {
     /// What becomes owed by an alert.
     fn owe(&mut self, partition: i32, sheet: Arc<Sheet>) {
         let now = self.state.now;
+        let mut is_made_out = false;
         let member = Member { offset: sheet.offset, id: DeliveryId::of_alert(&sheet.alert) };
         for endpoint in &self.endpoints.0 {
             if !endpoint.filter.wants(&sheet.alert) {
@@ -105,10 +107,13 @@ impl Notify {
             }
             let intake = self.state.intake(endpoint, &self.bounds);
             if let Some(held) = self.state.held.get_mut(&partition) {
-                held.ledger.owe(&endpoint.name, member.clone(), now, intake);
+                is_made_out |= held.ledger.owe(&endpoint.name, member.clone(), now, intake);
             }
         }
-        self.state.shelf.put(partition, sheet);
+        // What only became part of a range is read back when it is its turn; here it would push out what is told soon.
+        if is_made_out {
+            self.state.shelf.put(partition, sheet);
+        }
     }
 
     /// The restored ledger of a partition, with what the configuration says of its endpoints.

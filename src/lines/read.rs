@@ -87,6 +87,15 @@ impl Source<'_> {
             .map_err(|error| self.failed(&error))
     }
 
+    /// The same, keeping little ready.
+    ///
+    /// # Errors
+    /// When the client refuses.
+    pub(super) fn start_modest(&self, from: i64) -> Result<Reader, Stopped> {
+        Reader::modest(self.cluster, self.group, self.topic, &[(self.partition, from)])
+            .map_err(|error| self.failed(&error))
+    }
+
     /// What has come since `reached`; gives how far it is read now.
     ///
     /// # Errors

@@ -118,13 +118,13 @@ impl Ledger {
         Some(left)
     }
 
-    /// An alert is owed to an endpoint that wants it.
-    pub fn owe(&mut self, endpoint: &EndpointName, member: Member, now: Timestamp, intake: Intake) {
-        let Some(book) = self.books.get_mut(endpoint) else { return };
+    /// An alert is owed to an endpoint that wants it. Whether it is made out, and not part of a range.
+    pub fn owe(&mut self, endpoint: &EndpointName, member: Member, now: Timestamp, intake: Intake) -> bool {
+        let Some(book) = self.books.get_mut(endpoint) else { return false };
         if book.account().is_none_or(|account| member.offset < account.begun || account.left.is_some()) {
-            return;
+            return false;
         }
-        book.owe(member, now, intake);
+        book.owe(member, now, intake)
     }
 
     /// The range to make out next, if there is one and room for half of what fits.

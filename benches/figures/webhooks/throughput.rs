@@ -47,8 +47,7 @@ pub(crate) fn measure(binary: &Path, rounds: usize, table: &mut Table) {
     table.figure("webhooks: CPU per delivery", of(|round| round.cpu_us), "µs", Target::None);
     table.note(format!(
         "webhook throughput: {ALERTS} alerts of {} bytes on {} partitions when notify starts, one endpoint with rate 10000 \
-         and concurrency {CONCURRENCY} (the defaults, 100 and 4, are for receivers that are not ours), notify.room \
-         10000, else default settings; from the first byte of the first request to that of the last, medians of {} rounds; \
+         and concurrency {CONCURRENCY} (the defaults, 100 and 4, are for receivers that are not ours), else default settings; from the first byte of the first request to that of the last, medians of {} rounds; \
          every alert arrived, signed, over at most {CONCURRENCY} kept connections{}",
         super::alert_bytes(),
         crate::stage::PARTITIONS,
@@ -67,7 +66,7 @@ fn round(house: &House, binary: &Path, tool: Option<&Path>) -> Round {
     let receiver = Receiver::start(webhook_id);
     let endpoint =
         Endpoint { name: "good", url: receiver.url(), own: format!("concurrency = {CONCURRENCY}\n") };
-    let more = house.config(&deployment, &[endpoint]) + "[notify]\nroom = 10000\n";
+    let more = house.config(&deployment, &[endpoint]);
     let mut instance = deployment.start(binary, "one", "notify", &more);
     wait::until("every alert is told", WITHIN, || {
         assert!(instance.program.poll_end().is_none(), "{}", instance.program.transcript());

@@ -55,7 +55,10 @@ impl Notify {
                 continue;
             }
             match found {
-                Found::Alerts { sheets, gone } => self.unpark(tenure, &sheets, &gone),
+                Found::Alerts { sheets, gone } => {
+                    self.state.asking.remove(&tenure);
+                    self.unpark(tenure, &sheets, &gone);
+                }
                 Found::From(offset) => {
                     if let Some(held) = self.state.held.get_mut(&tenure.0) {
                         held.stays_from = offset;
@@ -194,18 +197,26 @@ impl Notify {
         // Not always the same partition first. Which one is it must not depend on what others are told.
         self.state.turns = self.state.turns.wrapping_add(1);
         let endpoints = self.endpoints.clone();
-        let mut missing: HashMap<Tenure, Vec<i64>> = HashMap::new();
         for endpoint in &endpoints.0 {
             if !self.state.disabled.contains(&endpoint.name) {
                 self.wish_for_ranges(endpoint);
                 for (partition, handed) in self.due(endpoint) {
-                    self.hand_over(endpoint, partition, handed, &mut missing);
+                    self.hand_over(endpoint, partition, handed);
                 }
             }
         }
-        for (tenure, offsets) in missing {
-            self.sheets.ask(tenure, Wish::Alerts(offsets));
-        }
+        self.ask_for_missing();
+    }
+
+    fn ask_for_missing(&mut self) {
+        let (sheets, asking) = (&self.sheets, &mut self.state.asking);
+        self.state.missing.retain(|tenure, offsets| {
+            let is_free = asking.insert(*tenure);
+            if is_free {
+                sheets.ask(*tenure, Wish::Alerts(std::mem::take(offsets).into_iter().collect()));
+            }
+            !is_free
+        });
     }
 
     /// What the endpoint may be told now, over all partitions.
@@ -248,20 +259,14 @@ impl Notify {
         due
     }
 
-    fn hand_over(
-        &mut self,
-        endpoint: &Endpoint,
-        partition: i32,
-        handed: Handed,
-        missing: &mut HashMap<Tenure, Vec<i64>>,
-    ) {
+    fn hand_over(&mut self, endpoint: &Endpoint, partition: i32, handed: Handed) {
         let Some(epoch) = self.state.held.get(&partition).map(|held| held.epoch) else { return };
         let tenure = (partition, epoch);
         let mut sheets = HashMap::new();
         for member in &handed.members {
             match self.state.shelf.get(partition, member.offset) {
                 Some(sheet) => drop(sheets.insert(member.offset, sheet)),
-                None => missing.entry(tenure).or_default().push(member.offset),
+                None => drop(self.state.missing.entry(tenure).or_default().insert(member.offset)),
             }
         }
         let parked = Parked { tenure, endpoint: endpoint.name.clone(), handed, sheets };

@@ -1,9 +1,12 @@
 //! Reads alerts back from their topic, on a thread of its own: those of a delivery that is tried again after a
 //! restart, and those of a range that is made out.
 
+use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
 
+use super::reading::Readers;
 use crate::clock::Clock;
 use crate::codec::wire;
 use crate::domain::alert::Alert;
@@ -15,9 +18,22 @@ use crate::kafka::probe::Probe;
 use crate::lines::read::Source;
 use crate::lines::start::Stopped;
 use crate::notice::record::Range;
+use crate::stop::exit;
 
 /// Offsets that lie no further apart are read through, further ones are gone to.
 const NEAR: i64 = 1_000;
+/// Alerts that are read through at once on the way to single ones.
+const PART: usize = 1_000;
+
+/// When nobody has asked for so long, no client stays open.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Clients that stay open.
+#[derive(Debug, Default)]
+struct Kept {
+    ranges: Readers,
+    singles: Readers,
+}
 
 /// An alert as it stands on its topic.
 #[derive(Debug, Clone, PartialEq)]
@@ -123,8 +139,17 @@ impl Sheets {
         let (wishes, asked) = channel::<(Tenure, Wish)>();
         let (answer, found) = channel();
         std::thread::spawn(move || {
-            for (tenure, wish) in asked {
-                let found = shelf.fetch(tenure.0, &wish).unwrap_or_else(|stopped| {
+            let mut kept = Kept::default();
+            loop {
+                let (tenure, wish) = match asked.recv_timeout(IDLE) {
+                    Ok(asked) => asked,
+                    Err(RecvTimeoutError::Timeout) => {
+                        kept = Kept::default();
+                        continue;
+                    }
+                    Err(RecvTimeoutError::Disconnected) => return,
+                };
+                let found = shelf.fetch_with(&mut kept, tenure.0, &wish).unwrap_or_else(|stopped| {
                     tracing::warn!(
                         partition = tenure.0,
                         reason = stopped.message,
@@ -153,30 +178,40 @@ impl Sheets {
 }
 
 impl Shelf {
-    /// Reads what is wished for.
+    /// Reads what is wished for, with clients of its own.
     ///
     /// # Errors
     /// When the cluster does not answer.
     pub fn fetch(&self, partition: i32, wish: &Wish) -> Result<Found, Stopped> {
+        self.fetch_with(&mut Kept::default(), partition, wish)
+    }
+
+    fn fetch_with(&self, kept: &mut Kept, partition: i32, wish: &Wish) -> Result<Found, Stopped> {
         let low = || self.probe.watermarks(&self.topic, partition).map(|marks| marks.low);
         match wish {
             Wish::From(at) => Ok(Found::From(self.probe.offset_at(&self.topic, partition, *at)?)),
-            Wish::Alerts(offsets) => self.alerts(partition, offsets, low()?),
+            Wish::Alerts(offsets) => self.alerts(&mut kept.singles, partition, offsets, low()?),
             Wish::Range { endpoint, range, most } => {
                 let from = range.from.max(low()?).min(range.to);
-                let (sheets, upto) = self.range(partition, from, range.to, *most)?;
+                let (sheets, upto) = kept.ranges.part(self, partition, (from, range.to), *most)?;
                 let (endpoint, expired) = (endpoint.clone(), from - range.from);
                 Ok(Found::Range { endpoint, range: *range, upto, expired, sheets })
             }
         }
     }
 
-    fn source(&self, partition: i32) -> Source<'_> {
+    pub(super) fn source(&self, partition: i32) -> Source<'_> {
         let (cluster, group, topic) = (&self.cluster, self.group.as_str(), self.topic.as_str());
         Source { cluster, group, topic, partition, what: "the alerts", clock: &*self.clock }
     }
 
-    fn alerts(&self, partition: i32, offsets: &[i64], low: i64) -> Result<Found, Stopped> {
+    fn alerts(
+        &self,
+        readers: &mut Readers,
+        partition: i32,
+        offsets: &[i64],
+        low: i64,
+    ) -> Result<Found, Stopped> {
         let mut wanted: Vec<i64> = offsets.to_vec();
         wanted.sort_unstable();
         wanted.dedup();
@@ -184,46 +219,19 @@ impl Shelf {
         for run in wanted.chunk_by(|one, next| next - one <= NEAR) {
             let there: Vec<i64> = run.iter().copied().filter(|offset| *offset >= low).collect();
             let (Some(&first), Some(&last)) = (there.first(), there.last()) else { continue };
-            self.source(partition).read(first, last + 1, |message| {
-                if there.binary_search(&message.offset()).is_ok()
-                    && let Some(sheet) = Sheet::of(message)
-                {
-                    sheets.push(Arc::new(sheet));
+            let mut from = first;
+            while from <= last {
+                let (part, upto) = readers.part(self, partition, (from, last + 1), PART)?;
+                if upto == from {
+                    let place = format!("{}/{partition} offset {from}", self.topic);
+                    return Err(Stopped::new(exit::UNAVAILABLE, format!("{place} does not come")));
                 }
-                Ok(())
-            })?;
+                from = upto;
+                sheets.extend(part.into_iter().filter(|sheet| there.binary_search(&sheet.offset).is_ok()));
+            }
         }
-        wanted.retain(|offset| !sheets.iter().any(|sheet| sheet.offset == *offset));
+        let found: HashSet<i64> = sheets.iter().map(|sheet| sheet.offset).collect();
+        wanted.retain(|offset| !found.contains(offset));
         Ok(Found::Alerts { sheets, gone: wanted })
-    }
-
-    fn range(
-        &self,
-        partition: i32,
-        from: i64,
-        to: i64,
-        most: usize,
-    ) -> Result<(Vec<Arc<Sheet>>, i64), Stopped> {
-        let source = self.source(partition);
-        let mut sheets = Vec::new();
-        let (mut upto, mut taken) = (from, 0);
-        if from >= to {
-            return Ok((sheets, to));
-        }
-        let mut reader = source.start(from)?;
-        let deadline = self.clock.instant() + std::time::Duration::from_secs(30);
-        while upto < to && taken < most && self.clock.instant() < deadline {
-            let mut last = upto;
-            let reached = source.turn(&mut reader, upto, &mut |message: &Message<'_>| {
-                if taken < most && message.offset() < to {
-                    taken += 1;
-                    last = message.offset() + 1;
-                    sheets.extend(Sheet::of(message).map(Arc::new));
-                }
-                Ok(())
-            })?;
-            upto = if taken < most { reached.min(to) } else { last };
-        }
-        Ok((sheets, upto))
     }
 }

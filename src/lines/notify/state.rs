@@ -1,6 +1,6 @@
 //! What a worker of `notify` keeps between records.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
@@ -115,6 +115,10 @@ pub struct NotifyState {
     /// Deliveries with the couriers, by endpoint.
     pub(super) under_way: HashMap<EndpointName, HashSet<(Tenure, DeliveryId)>>,
     pub(super) parked: Vec<Parked>,
+    /// Alerts that parked deliveries wait for and that are not asked for yet.
+    pub(super) missing: HashMap<Tenure, BTreeSet<i64>>,
+    /// For whom alerts are being read: one question at a time, so that the next one asks for more.
+    pub(super) asking: HashSet<Tenure>,
     pub(super) shelf: Shelf,
     /// What couriers said and no transaction has taken in.
     pub(super) queue: Vec<Settled>,
@@ -159,6 +163,8 @@ impl NotifyState {
     pub(super) fn release(&mut self, partition: i32) {
         self.held.remove(&partition);
         self.parked.retain(|parked| parked.tenure.0 != partition);
+        self.missing.retain(|tenure, _| tenure.0 != partition);
+        self.asking.retain(|tenure| tenure.0 != partition);
         self.ranges.retain(|(tenure, _)| tenure.0 != partition);
         self.queue.retain(|settled| settled.tenure.0 != partition);
         self.applied.retain(|settled| settled.tenure.0 != partition);

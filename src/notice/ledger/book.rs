@@ -141,12 +141,12 @@ impl Book {
         self.put(id, owed.map(|owed| Made { turn: owed.due, owed }));
     }
 
-    pub(super) fn owe(&mut self, member: Member, now: Timestamp, intake: Intake) {
-        let Some(account) = &self.account else { return };
+    pub(super) fn owe(&mut self, member: Member, now: Timestamp, intake: Intake) -> bool {
+        let Some(account) = &self.account else { return false };
         let overflow = account.ranges.iter().position(|range| !range.asked);
         if overflow.is_none() && !intake.closed && self.alerts < intake.room {
             self.make_out(member, now, intake);
-            return;
+            return true;
         }
         let mut account = account.clone();
         let to = member.offset + 1;
@@ -162,6 +162,7 @@ impl Book {
             }
         }
         self.set_account(account);
+        false
     }
 
     fn make_out(&mut self, member: Member, now: Timestamp, intake: Intake) {

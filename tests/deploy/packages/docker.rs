@@ -20,8 +20,7 @@ fn hadolint_finds_nothing_in_the_dockerfile_and_something_in_a_worse_one() {
     assert_eq!(hadolint(&python, &root().join(DOCKERFILE)), "");
     let home = tempfile::tempdir().unwrap();
     let worse = home.path().join("Dockerfile");
-    std::fs::write(&worse, read(DOCKERFILE).replace("EXPOSE 9600", "RUN cd /tmp && apt-get update"))
-        .unwrap();
+    std::fs::write(&worse, read(DOCKERFILE).replace("EXPOSE 9600", "RUN cd /tmp && apt-get update")).unwrap();
     assert!(hadolint(&python, &worse).contains("DL3003"));
 }
 
