@@ -1,9 +1,17 @@
 //! The one place that reads a clock; everything else is told the time.
+//!
+//! Fault tests move the wall clock ([`crate::fault`]) so that hours of a schedule pass in seconds. Everything that is told
+//! [`Clock::now`] follows it: when a delivery is due and since when it is owed, pauses and questions of an endpoint that fails,
+//! `Retry-After`, how long a batch waits, what disables an endpoint, signatures, ages in metrics. What is told
+//! [`Clock::instant`] stays real, and so do the timers of tokio: deadlines of requests, time-outs and pace of the loop.
+//! Timestamps of records stay real too, because the Kafka client sets them by the machine's clock (brokers refuse what is
+//! an hour ahead); so a time that is compared with those, as in `since` or `webhook replay --since`, is not for such a test.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::domain::time::Timestamp;
+use crate::fault;
 
 /// Tells the time. Lines hold one; pure rooms are handed the result.
 pub trait Clock: Send + Sync + std::fmt::Debug {
@@ -21,7 +29,8 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        Timestamp(since_epoch.map_or(0, |elapsed| i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)))
+        let millis = since_epoch.map_or(0, |elapsed| i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX));
+        Timestamp(fault::moved(millis))
     }
 
     fn instant(&self) -> Instant {

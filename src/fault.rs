@@ -8,6 +8,8 @@
 //! - `abort:LINE@N` turns the N-th commit of LINE into an abort, with everything already sent;
 //! - `session:MS` shortens the group's session time-out, so that a test need not wait ten seconds for
 //!   each process it kills;
+//! - `clock:FILE` moves the wall clock forward by the milliseconds that stand in FILE, whenever that is written anew;
+//!   [`crate::clock`] says what follows it;
 //! - `break:NAME` switches the broken variant NAME on.
 
 /// The points a fault test may stop at.
@@ -19,7 +21,7 @@ pub const SWEEP_POINTS: [&str; 4] = ["after-close", "in-part", "after-part", "be
 
 /// The broken variants that tests must catch: those of `tests/faults` and `tests/kafka`, and of this file where no
 /// process is needed.
-pub const BROKEN: [&str; 24] = [
+pub const BROKEN: [&str; 25] = [
     "offsets-outside-transaction",
     "merge-before-commit",
     "restore-to-stable-offset",
@@ -44,21 +46,33 @@ pub const BROKEN: [&str; 24] = [
     "other-names-ignored",
     "request-before-ledger",
     "offsets-before-ledger",
+    "batch-formed-anew",
 ];
 
 #[cfg(feature = "faults")]
 mod enabled {
     use std::collections::HashMap;
+    use std::path::PathBuf;
     use std::sync::OnceLock;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
     const VARIABLE: &str = "CARDWATCH_FAULTS";
+    /// How long what the file of a moved clock said holds before it is read again, in milliseconds.
+    const MOVED_FOR_MS: i64 = 50;
+
+    /// A clock that can be moved.
+    struct Moved {
+        file: PathBuf,
+        read_at_ms: AtomicI64,
+        ahead_ms: AtomicI64,
+    }
 
     #[derive(Default)]
     struct Plan {
         stops: HashMap<String, (u64, AtomicU64)>,
         aborts: HashMap<String, (u64, AtomicU64)>,
         session_ms: Option<u64>,
+        moved: Option<Moved>,
         broken: Vec<String>,
     }
 
@@ -77,6 +91,10 @@ mod enabled {
                         planned.insert(name.to_owned(), counted);
                     }
                     Some(("session", ms)) => plan.session_ms = ms.parse().ok(),
+                    Some(("clock", file)) => {
+                        let (read_at_ms, ahead_ms) = (AtomicI64::new(i64::MIN), AtomicI64::new(0));
+                        plan.moved = Some(Moved { file: file.into(), read_at_ms, ahead_ms });
+                    }
                     Some(("break", name)) => plan.broken.push(name.to_owned()),
                     _ => {}
                 }
@@ -110,6 +128,21 @@ mod enabled {
         plan().session_ms
     }
 
+    /// What the moved clock says when the machine's says `machine_ms`.
+    pub fn moved(machine_ms: i64) -> i64 {
+        let Some(moved) = &plan().moved else { return machine_ms };
+        let read_at = moved.read_at_ms.load(Ordering::Relaxed);
+        if machine_ms.abs_diff(read_at) >= MOVED_FOR_MS.unsigned_abs() {
+            moved.read_at_ms.store(machine_ms, Ordering::Relaxed);
+            // Whoever moves it replaces the file; until there is one, nothing has moved.
+            let text = std::fs::read_to_string(&moved.file).unwrap_or_default();
+            if let Ok(ahead) = text.trim().parse() {
+                moved.ahead_ms.store(ahead, Ordering::Relaxed);
+            }
+        }
+        machine_ms.saturating_add(moved.ahead_ms.load(Ordering::Relaxed))
+    }
+
     /// Whether a stop at this point is planned at all, so that the way to it may be prepared.
     pub fn is_planned(line: &str, name: &str) -> bool {
         plan().stops.contains_key(&format!("{line}/{name}"))
@@ -127,7 +160,7 @@ mod enabled {
 }
 
 #[cfg(feature = "faults")]
-pub use enabled::{aborts, broken, is_planned, is_variable, point, session_ms};
+pub use enabled::{aborts, broken, is_planned, is_variable, moved, point, session_ms};
 
 /// Does nothing: this build has no faults.
 #[cfg(not(feature = "faults"))]
@@ -146,6 +179,13 @@ pub fn aborts(_line: &str) -> bool {
 #[inline(always)]
 pub fn session_ms() -> Option<u64> {
     None
+}
+
+/// The machine's clock: this build has no faults.
+#[cfg(not(feature = "faults"))]
+#[inline(always)]
+pub fn moved(machine_ms: i64) -> i64 {
+    machine_ms
 }
 
 /// False: this build has no faults.

@@ -196,6 +196,11 @@ impl Board {
         self.endpoints.get(endpoint).cloned().unwrap_or_default()
     }
 
+    /// Since when an endpoint fails, as far as that was noted.
+    pub fn failing_since(&self, endpoint: &EndpointName) -> Option<Timestamp> {
+        self.endpoints.get(endpoint).and_then(|state| state.failing_since)
+    }
+
     /// Whether an endpoint is told nothing.
     pub fn is_disabled(&self, endpoint: &EndpointName) -> bool {
         self.endpoints.get(endpoint).is_some_and(|state| state.disabled.is_some())

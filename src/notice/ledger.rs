@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::delivery::{DeliveryId, EndpointName};
 use crate::domain::time::Timestamp;
+use crate::fault;
 
 use super::record::{Account, Key, Member, Owed, Range, Stage, Taken};
 use book::Book;
@@ -222,6 +223,9 @@ impl Ledger {
         match next {
             Some(due) => owed.due = due,
             None => owed.stage = Stage::Failed,
+        }
+        if owed.members.len() > 1 && fault::broken("batch-formed-anew") {
+            return book.form_anew(id, owed);
         }
         book.settle(id, Some(owed));
     }

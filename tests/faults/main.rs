@@ -33,6 +33,9 @@ mod takeover;
 /// A load that goes on whatever happens, somebody who reads along, and the judgement of all of it.
 mod under_load;
 
+/// Endpoints that hang, drip and refuse, processes that are killed, a clock that runs, and that the counts balance.
+mod webhooks;
+
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 

@@ -5,6 +5,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+/// The judge of what endpoints were told: each violation on a planted run, none on a sound one.
+mod balance;
+
 /// The checker of a run: each violation on a planted run, none on a sound one.
 mod check;
 

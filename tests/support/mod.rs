@@ -18,8 +18,11 @@ pub mod wait;
 pub mod jars;
 pub mod reaper;
 
+pub mod balance;
 pub mod check;
+pub mod ledger;
 pub mod load;
+pub mod told;
 pub mod wire;
 
 pub mod broker;

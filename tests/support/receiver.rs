@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -41,6 +42,10 @@ pub enum Behaviour {
     Garbage,
     /// Says 100 and 103 before 200.
     Informational,
+    /// Each of these, from request to request.
+    Turns(Vec<Behaviour>),
+    /// Answers 500 to one `webhook-id` in so many, always the same ones, and 200 to all others.
+    Picky(u32),
     /// Answers 200 with one header of so many bytes.
     LargeHeader(usize),
     /// Answers 200 with so many headers.
@@ -52,7 +57,42 @@ impl Behaviour {
     pub fn status(status: u16) -> Behaviour {
         Behaviour::Answer(status, Vec::new())
     }
+
+    /// What becomes of this request, with so many before it.
+    fn towards(&self, request: &Received, before: usize) -> Behaviour {
+        match self {
+            Behaviour::Turns(all) => all[before % all.len()].towards(request, before),
+            Behaviour::Picky(one_in) => {
+                let id = request.header("webhook-id").unwrap_or_default();
+                let sum = id.bytes().fold(7_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+                Behaviour::status(if sum.is_multiple_of(*one_in) { 500 } else { 200 })
+            }
+            Behaviour::Unless(text, status) => {
+                let holds = request.body.windows(text.len()).any(|part| part == text.as_bytes());
+                Behaviour::status(if holds { 204 } else { *status })
+            }
+            plain => plain.clone(),
+        }
+    }
+
+    /// The status of the answer, where its whole head goes out at once: that is when an answer counts, whatever
+    /// becomes of its body.
+    fn answers(&self) -> Option<u16> {
+        match self {
+            Behaviour::Answer(status, _) => Some(*status),
+            Behaviour::Body(_)
+            | Behaviour::Drip
+            | Behaviour::Endless
+            | Behaviour::CloseInBody
+            | Behaviour::CloseAfter
+            | Behaviour::Informational => Some(200),
+            _ => None,
+        }
+    }
 }
+
+/// Takes each request as it comes, with the status that will be answered, where the head of an answer will be whole.
+pub type Sink = dyn Fn(Received, Option<u16>) + Send + Sync;
 
 /// A request as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,11 +113,19 @@ impl Received {
     }
 }
 
-#[derive(Debug)]
 struct Shared {
     behaviour: Mutex<Behaviour>,
     received: Mutex<Vec<Received>>,
+    /// Where requests go in place of `received`: of many, nobody wants to keep all.
+    sink: Option<Box<Sink>>,
+    requests: AtomicUsize,
     connections: Mutex<usize>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.behaviour)
+    }
 }
 
 /// A listening receiver. Dropped, it stops, and its connections with it.
@@ -91,11 +139,22 @@ pub struct Receiver {
 impl Receiver {
     /// Starts one on loopback; with an acceptor it speaks TLS.
     pub async fn start(behaviour: Behaviour, tls: Option<TlsAcceptor>) -> Receiver {
+        Receiver::made(behaviour, tls, None).await
+    }
+
+    /// Starts one on loopback that keeps nothing and hands every request on.
+    pub async fn handing_on(behaviour: Behaviour, sink: Box<Sink>) -> Receiver {
+        Receiver::made(behaviour, None, Some(sink)).await
+    }
+
+    async fn made(behaviour: Behaviour, tls: Option<TlsAcceptor>, sink: Option<Box<Sink>>) -> Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             behaviour: Mutex::new(behaviour),
             received: Mutex::default(),
+            sink,
+            requests: AtomicUsize::new(0),
             connections: Mutex::default(),
         });
         let task = tokio::spawn(accept(listener, Arc::clone(&shared), tls));
@@ -156,12 +215,19 @@ async fn serve(
     let mut buffer = Vec::new();
     while let Some(mut request) = read_request(&mut stream, &mut buffer).await? {
         request.connection = number;
-        let holds = |text: &str| request.body.windows(text.len()).any(|part| part == text.as_bytes());
-        let behaviour = match shared.behaviour.lock().unwrap().clone() {
-            Behaviour::Unless(text, status) => Behaviour::status(if holds(text) { 204 } else { status }),
-            other => other,
-        };
-        shared.received.lock().unwrap().push(request);
+        let before = shared.requests.fetch_add(1, Ordering::Relaxed);
+        let behaviour = shared.behaviour.lock().unwrap().towards(&request, before);
+        match &shared.sink {
+            Some(sink) => sink(request, behaviour.answers()),
+            None => shared.received.lock().unwrap().push(request),
+        }
+        if behaviour == Behaviour::Hang {
+            // Until the other side has enough of it: connections must not pile up here.
+            while stream.read_buf(&mut buffer).await? > 0 {
+                buffer.clear();
+            }
+            break;
+        }
         if !behave(&mut stream, behaviour).await? {
             break;
         }
@@ -211,7 +277,7 @@ async fn behave(stream: &mut (impl AsyncWrite + Unpin), behaviour: Behaviour) ->
         Behaviour::Body(bytes) => {
             (format!("HTTP/1.1 200 OK\r\ncontent-length: {bytes}\r\n\r\n{}", "x".repeat(bytes)), true)
         }
-        Behaviour::Hang => std::future::pending().await,
+        Behaviour::Hang | Behaviour::Turns(_) | Behaviour::Picky(_) => std::future::pending().await,
         Behaviour::Drip => {
             stream.write_all(CHUNKED.as_bytes()).await?;
             return drip(stream, "1\r\nx\r\n".repeat(1_000).as_bytes(), 6).await;

@@ -344,6 +344,26 @@ impl Kafka {
     /// waited for, [`ANSWER`] long.
     #[track_caller]
     pub fn read(&self, topic: &str, isolation: Isolation) -> Vec<Message> {
+        let ends = self.settled_ends(topic, isolation);
+        self.read_below(topic, isolation, &ends)
+    }
+
+    /// As [`Kafka::read`], committed records, each handed on as it comes and in order within its partition: of a long
+    /// topic nobody wants to keep all. Nobody writes to it any more.
+    #[track_caller]
+    pub fn fold(&self, topic: &str, mut take: impl FnMut(&Message)) {
+        self.settled_ends(topic, Isolation::Committed);
+        let mut reader = self.reader(topic, Isolation::Committed);
+        wait::until("the topic is read to its end", ANSWER * 20, || {
+            reader.turn(Duration::from_millis(50));
+            reader.messages.drain(..).for_each(|message| take(&message));
+            reader.at_end.iter().all(|end| *end).then_some(())
+        });
+    }
+
+    /// The high watermarks at this moment, once what is open below them has ended where that matters.
+    #[track_caller]
+    fn settled_ends(&self, topic: &str, isolation: Isolation) -> Vec<i64> {
         let partitions = self.partitions(topic);
         let ends: Vec<i64> = (0..partitions).map(|number| self.watermarks(topic, number).high).collect();
         if isolation == Isolation::Committed {
@@ -353,7 +373,7 @@ impl Kafka {
                 });
             }
         }
-        self.read_below(topic, isolation, &ends)
+        ends
     }
 
     /// What a `read_committed` reader sees now, open transactions left aside.

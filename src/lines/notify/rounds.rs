@@ -117,7 +117,10 @@ impl Notify {
 
     fn settle_one(&mut self, settled: &Settled) {
         let Some(endpoint) = self.endpoint(&settled.endpoint) else { return };
-        let failing_since = self.state.standing(&endpoint).failing_since();
+        // This process may know of a part alone: it may have been started since.
+        let noted = self.shared.seen().board.failing_since(&endpoint.name);
+        let failing_since =
+            [self.state.standing(&endpoint).failing_since(), noted].into_iter().flatten().min();
         let Some(held) = self.state.held.get_mut(&settled.tenure.0) else { return };
         let (name, id) = (&endpoint.name, &settled.id);
         let missed = match settled.end {
@@ -340,12 +343,15 @@ impl Notify {
     }
 
     fn wish_for_ranges(&mut self, endpoint: &Endpoint) {
-        if self.state.standings.get(&endpoint.name).is_some_and(|standing| standing.is_failing()) {
-            return;
-        }
+        let failing = self.state.standings.get(&endpoint.name).is_some_and(|standing| standing.is_failing());
         let intake = self.state.intake(endpoint, &self.bounds);
         for (partition, held) in &mut self.state.held {
             if held.openings.contains(&endpoint.name) || held.ledger.is_changed() {
+                continue;
+            }
+            // An endpoint that fails is asked with what is made out. Where that is nothing, because all of it has failed
+            // for good, there would be nothing to ask it with and it would fail for ever.
+            if failing && held.ledger.next_due(&endpoint.name).is_some() {
                 continue;
             }
             if let Some(range) = held.ledger.to_open(&endpoint.name, intake) {
