@@ -14,9 +14,11 @@ use crate::domain::time::Timestamp;
 mod desk;
 mod http;
 mod incidents;
+#[cfg(test)]
+mod reference;
 mod webhooks;
 
-pub use desk::{BooksMetrics, DeskMetrics};
+pub use desk::{AGES, BooksMetrics, DeskMetrics, DeskNumbers, age_band};
 pub use http::HttpMetrics;
 pub use incidents::{INCIDENTS_SHOWN, IncidentMetrics, IncidentNumbers};
 pub use webhooks::{EndpointMetrics, WebhookMetrics};
@@ -26,6 +28,9 @@ pub use webhooks::{EndpointMetrics, WebhookMetrics};
 const COMMIT_SECONDS: [f64; 12] = [0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.12, 0.25, 0.5, 1.0, 3.0, 9.0];
 /// Upper bounds of alert times, in seconds, from the input record's timestamp to the judgement.
 const ALERT_SECONDS: [f64; 12] = [0.005, 0.01, 0.02, 0.03, 0.05, 0.12, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0];
+
+/// What shares the series of everything that has none of its own. No incident's id and no rule's name: it has a dot.
+const REST: &str = "the.rest";
 
 /// A metric was declared twice or wrongly: a fault of the program.
 pub type MetricsError = prometheus::Error;
@@ -433,6 +438,27 @@ pub fn build_info(registry: &Registry, version: &str, librdkafka: &str) -> Resul
     let info =
         gauges(registry, "cardwatch_build_info", "What runs here; always 1.", &["version", "librdkafka"])?;
     info.with_label_values(&[version, librdkafka]).set(1);
+    Ok(())
+}
+
+/// Declares when the keys were made that cards are looked up with: id, whether lists are written under it, and when.
+///
+/// # Errors
+/// When it is declared already.
+pub fn keys<'a>(
+    registry: &Registry,
+    keys: impl Iterator<Item = (&'a str, bool, Timestamp)>,
+) -> Result<(), MetricsError> {
+    let created = seconds(
+        registry,
+        "cardwatch_key_created_timestamp_seconds",
+        "When an active key was made. Its cryptoperiod begins then.",
+        &["key", "use"],
+    )?;
+    for (key, is_primary, at) in keys {
+        let role = if is_primary { "primary" } else { "active" };
+        created.with_label_values(&[key, role]).set(epoch_seconds(at));
+    }
     Ok(())
 }
 

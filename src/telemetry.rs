@@ -1,5 +1,7 @@
 //! The process as others see it: its logs, its last words, its memory.
 
+mod process;
+
 use std::io::{self, Write as _};
 use std::panic::PanicHookInfo;
 
@@ -12,6 +14,8 @@ use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
 use crate::config::{LogFormat, LogLevel};
 use crate::fault;
+
+pub use process::measure_process;
 
 /// Starts the logs, on standard error. `verbose` is the number of `-v`: each raises the level by one.
 ///

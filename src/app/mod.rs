@@ -231,8 +231,9 @@ impl Service {
             Some(desk) => Arc::clone(desk),
             None => desk(&common.plan, &common.clock)?,
         };
-        let words = Severity::WORDS;
-        let metrics = DeskMetrics::new(&common.registry, &words)
+        let rules = common.plan.judge.rules().rules();
+        let rules: Vec<&str> = rules.iter().map(|rule| rule.name()).collect();
+        let metrics = DeskMetrics::new(&common.registry, &Severity::WORDS, &rules)
             .map_err(|error| Stopped::new(exit::INTERNAL, error.to_string()))?;
         let keeper = Keeper {
             cluster: common.plan.cluster.clone(),

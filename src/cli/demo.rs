@@ -33,6 +33,7 @@ use crate::report::{DemoReport, LiveNumbers};
 use crate::secret::Secret;
 use crate::simulation::{World, WorldSpec};
 use crate::stop::{Reason, Stop, exit};
+use crate::telemetry::measure_process;
 use clerk::{Clerk, Imported};
 use ground::{Ground, fault, random};
 use receiver::Receiver;
@@ -64,6 +65,7 @@ pub(super) fn run(args: &Args, demo_args: &DemoArgs, output: &Output) -> Result<
     ground.settings.log.level = LogLevel::Error;
     start_process(&ground.settings, args.verbose)?;
     let (health, registry, http_stop) = (Health::new(Arc::clone(&clock)), Registry::new(), Stop::new());
+    measure_process(&registry).map_err(|error| fault("metrics", &error))?;
     let server = serve(demo_args.http, &registry, &health, &http_stop)?;
 
     let mut screen = Screen::new(output);

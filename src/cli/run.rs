@@ -9,7 +9,7 @@ use prometheus::Registry;
 
 use super::args::{Args, RunArgs};
 use super::signals::{Signal, Signals};
-use super::{keyring, settings};
+use super::{key, keyring, settings};
 use crate::app::audit::{audit, trail};
 use crate::app::office::open_office;
 use crate::app::{Plan, Service, desk, settings as build, tokens, webhooks};
@@ -17,6 +17,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Line, Settings};
 use crate::domain::audit::{Act, Via};
 use crate::domain::delivery::EndpointName;
+use crate::files::keys::KeyState;
 use crate::health::Health;
 use crate::http::alerts::{self, SharedDesk};
 use crate::http::auth::Tokens;
@@ -28,6 +29,7 @@ use crate::lines::bookkeeper::OpenBooks;
 use crate::lines::desk::{OpenDesk, Writer};
 use crate::lines::notify::endpoint::Endpoints;
 use crate::lines::start::Stopped;
+use crate::metrics;
 use crate::stop::{Reason, Stop, exit};
 use crate::telemetry;
 
@@ -53,6 +55,7 @@ pub(super) fn run(args: &Args, run: &RunArgs) -> Result<(), Stopped> {
     plan.accept_gap = run.accept_gap.as_deref().map(|who| audit.claiming(Some(who)));
     let health = Health::new(Arc::clone(&clock));
     let registry = Registry::new();
+    declare_process(&settings, &registry)?;
     let mut signals = Signals::listen()?;
     let http_stop = Stop::new();
     let http_tokens = tokens::load(&settings.http_tokens)
@@ -135,6 +138,19 @@ impl Rotations {
         (self.looked_for, self.looked_at) = (rotated, Some(now));
         true
     }
+}
+
+/// Metrics of the process and of the keys that it has open.
+fn declare_process(settings: &Settings, registry: &Registry) -> Result<(), Stopped> {
+    let fault = |error: &dyn std::fmt::Display| Stopped::new(exit::INTERNAL, error.to_string());
+    telemetry::measure_process(registry).map_err(|error| fault(&error))?;
+    if !settings.lines.enabled.contains(&Line::Sight) {
+        return Ok(());
+    }
+    let keyring = build::key_directory(settings).list().map_err(|error| key::stopped(&error))?;
+    let active = keyring.keys.iter().filter(|entry| entry.state == KeyState::Active);
+    let keys = active.map(|entry| (entry.id.as_str(), entry.id == keyring.primary, entry.created_at));
+    metrics::keys(registry, keys).map_err(|error| fault(&error))
 }
 
 /// The desk that requests are served from, where the plan runs `books`.

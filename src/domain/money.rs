@@ -34,6 +34,11 @@ impl Currency {
         if part.is_empty() { whole.to_owned() } else { format!("{whole}.{part}") }
     }
 
+    /// How many minor units make one unit: 100 for EUR, 1 for JPY.
+    pub fn minor_units(self) -> u64 {
+        10u64.pow(u32::from(self.exponent()))
+    }
+
     /// How many decimal places the minor unit has: yen 0, dollar 2, dinar 3. Codes without minor
     /// units (gold, testing) count as 0.
     pub fn exponent(self) -> u8 {

@@ -13,8 +13,8 @@ use super::books::{history_record, list_record, outcome_record};
 use super::start::Stopped;
 use crate::books::{Book, Ledger, Tally};
 use crate::clock::Clock;
-use crate::domain::incident::IncidentId;
-use crate::exposure::record::{IncidentRecord, IncidentState};
+use crate::domain::time::Timestamp;
+use crate::exposure::record::{IncidentRecord, IncidentState, Revision};
 use crate::kafka::client::Cluster;
 use crate::kafka::native::Message;
 use crate::kafka::probe::Probe;
@@ -187,7 +187,7 @@ impl Bookkeeper {
         let closed = |record: &&IncidentRecord| record.state == IncidentState::Closed;
         let ordered = ledger.incidents().filter(open).chain(ledger.incidents().filter(closed));
         let numbers: Vec<IncidentNumbers> =
-            ordered.filter_map(|record| Some(numbers(&record.id, books.get(&record.id)?))).collect();
+            ordered.filter_map(|record| Some(numbers(record, books.get(&record.id)?))).collect();
         self.metrics.set(&numbers, self.clock.now());
         self.made_up.keep(ledger, books);
     }
@@ -206,7 +206,25 @@ fn record(ledger: &mut Ledger, kind: usize, topic: &str, message: &Message<'_>) 
     }
 }
 
-fn numbers(id: &IncidentId, book: &Book) -> IncidentNumbers {
+/// When the list of an incident was last changed.
+fn revised(record: &IncidentRecord) -> Option<Timestamp> {
+    let of = |revision: &Revision| revision.undone.as_ref().map(|mark| mark.at).max(revision.done_at);
+    record.revisions.iter().map(of).max().flatten().max(record.closed.as_ref().map(|mark| mark.at))
+}
+
+/// The numbers of an incident in which nothing has happened, with every word that a label can have.
+#[cfg(test)]
+#[allow(clippy::expect_used, reason = "in a test a panic is the report")]
+pub(crate) fn no_numbers() -> IncidentNumbers {
+    let id = "shop".parse().expect("an id");
+    let mut book = Book::default();
+    book.listed.money.insert("EUR".parse().expect("a currency"), Default::default());
+    numbers(&IncidentRecord::new(id), &book)
+}
+
+fn numbers(record: &IncidentRecord, book: &Book) -> IncidentNumbers {
+    let seconds =
+        |at: Option<Timestamp>| at.and_then(|at| u64::try_from(at.millis() / 1_000).ok()).unwrap_or(0);
     let all: Tally = book.total();
     let mut money = Vec::new();
     for (currency, sums) in &all.money {
@@ -222,7 +240,7 @@ fn numbers(id: &IncidentId, book: &Book) -> IncidentNumbers {
         }
     }
     IncidentNumbers {
-        incident: id.as_str().to_owned(),
+        incident: record.id.as_str().to_owned(),
         cards: vec![
             ("listed", book.listed.cards),
             ("withdrawn", book.withdrawn.cards),
@@ -239,5 +257,16 @@ fn numbers(id: &IncidentId, book: &Book) -> IncidentNumbers {
             ("undecided", all.undecided()),
         ],
         money,
+        currencies: all.money.keys().map(|currency| (currency.code(), currency.minor_units())).collect(),
+        uses: vec![
+            ("approved", all.purchases),
+            ("declined", all.declined),
+            ("check", all.checks),
+            ("return", all.returns),
+        ],
+        revision: record.in_force().map_or(0, |revision| u64::from(revision.number)),
+        revised: seconds(revised(record)),
+        last_seen: seconds(all.last),
+        open: record.state == IncidentState::Open,
     }
 }

@@ -26,7 +26,7 @@ use crate::kafka::client::Cluster;
 use crate::kafka::fetch::{Fetched, Fetcher};
 use crate::kafka::native::Message;
 use crate::kafka::probe::Probe;
-use crate::metrics::DeskMetrics;
+use crate::metrics::{DeskMetrics, DeskNumbers};
 use crate::stop::{Stop, exit};
 
 pub use follow::{Begin, Followed, marks};
@@ -155,11 +155,6 @@ impl Desk {
     /// An alert in one line.
     pub fn summary(&self, key: AlertKey) -> Option<Summary> {
         self.index().summary(key)
-    }
-
-    /// How many alerts wait.
-    pub fn waiting(&self) -> Waiting {
-        self.index().waiting()
     }
 
     /// The alerts asked for, behind the place `after`, at most `limit` of them.
@@ -315,13 +310,20 @@ impl Keeper {
     }
 
     fn count(&self, low: &BTreeMap<i32, i64>) {
-        let (waiting, known, evicted) = {
+        let now = self.clock.now();
+        let (waiting, known, left_out) = {
             let mut index = self.desk.index_mut();
             index.expire(low);
-            (index.waiting(), index.count(), index.evicted())
+            (index.waiting(now), index.count(), index.evicted())
         };
-        let age_ms = waiting.oldest.map_or(0, |oldest| self.clock.now().millis() - oldest.millis());
-        let open = waiting.open.iter().map(|(severity, count)| (severity.as_str(), *count));
-        self.metrics.show(open, age_ms.max(0) as f64 / 1000.0, known, evicted);
+        let age_ms = waiting.oldest.map_or(0, |oldest| now.millis() - oldest.millis());
+        self.metrics.show(&DeskNumbers {
+            severities: waiting.open.iter().map(|(severity, count)| (severity.as_str(), *count)).collect(),
+            ages: waiting.ages,
+            rules: waiting.rules.iter().map(|(rule, count)| (&**rule, *count)).collect(),
+            oldest_seconds: age_ms.max(0) as f64 / 1000.0,
+            known,
+            left_out,
+        });
     }
 }

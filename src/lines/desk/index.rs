@@ -9,6 +9,7 @@ use crate::domain::desk::{AlertKey, Order, Page, Place, Query, Summary};
 use crate::domain::incident::IncidentId;
 use crate::domain::outcome::Subject;
 use crate::domain::time::Timestamp;
+use crate::metrics::{AGES, age_band};
 
 /// The revisions of one alert whose places are kept, the newest ones.
 const REVISIONS_MAX: usize = 64;
@@ -44,6 +45,10 @@ pub struct Places {
 pub struct Waiting {
     /// Open alerts by severity.
     pub open: BTreeMap<Severity, u64>,
+    /// Open alerts by age.
+    pub ages: [u64; AGES.len()],
+    /// Open alerts by rule; one with several counts under each.
+    pub rules: BTreeMap<Arc<str>, u64>,
     /// When the oldest open one was raised.
     pub oldest: Option<Timestamp>,
 }
@@ -183,12 +188,16 @@ impl Index {
         Page { items: found.into_iter().map(|(_, summary)| summary.clone()).collect(), next }
     }
 
-    /// How many wait.
-    pub fn waiting(&self) -> Waiting {
+    /// How many wait, and how long they have done so at `now`.
+    pub fn waiting(&self, now: Timestamp) -> Waiting {
         let mut waiting = Waiting::default();
         for entry in self.entries.values().filter(|entry| entry.summary.state == State::Open) {
             *waiting.open.entry(entry.summary.severity).or_default() += 1;
             let raised = entry.summary.raised_at;
+            waiting.ages[age_band((now.millis() - raised.millis()) / 1_000)] += 1;
+            for rule in entry.summary.rules.iter() {
+                *waiting.rules.entry(Arc::clone(rule)).or_default() += 1;
+            }
             waiting.oldest = Some(waiting.oldest.map_or(raised, |oldest| oldest.min(raised)));
         }
         waiting

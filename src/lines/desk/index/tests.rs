@@ -121,8 +121,14 @@ fn what_has_expired_is_forgotten_and_a_full_desk_leaves_out_the_oldest() {
     decided.revision = 2;
     decided.state = State::Closed;
     index.apply(&decided, 1, 20);
-    assert_eq!(index.waiting().open.values().sum::<u64>(), 9);
-    assert_eq!(index.waiting().oldest, Some(Timestamp(0)));
+    let waiting = index.waiting(Timestamp(3_600_003));
+    assert_eq!(waiting.open.values().sum::<u64>(), 9);
+    assert_eq!(waiting.oldest, Some(Timestamp(0)));
+    // Raised a millisecond after each other: those that have waited for an hour are the oldest three, of which one
+    // is decided.
+    assert_eq!(waiting.ages, [6, 3, 0, 0, 0]);
+    // Each of these has two reasons, and counts under both.
+    assert_eq!(waiting.rules.values().copied().collect::<Vec<_>>(), [9, 9]);
     index.expire(&BTreeMap::from([(0, 4), (1, 8)]));
     let left: Vec<u8> = (0..10).filter(|number| index.summary(key(*number)).is_some()).collect();
     assert_eq!(left, [1, 4, 6, 8, 9]);
