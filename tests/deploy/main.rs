@@ -5,12 +5,28 @@
 
 #[path = "../support/mod.rs"]
 mod support;
-use support::tool;
+use support::{environment, tool};
 
 /// Libraries of other languages.
 #[path = "../support/libraries.rs"]
 #[allow(dead_code, reason = "others verify signatures with it")]
 mod libraries;
 
+/// A deployment to run commands against.
+#[path = "../kafka/deployment.rs"]
+#[allow(dead_code, reason = "the tests of Kafka use the rest")]
+mod deployment;
+
+/// The dashboards as they are read from their files.
+mod boards;
+
+/// Alerts, rules and runbooks.
+mod alerting;
+/// Dashboards, by the documented rules of Grafana's linter.
+mod lint;
 /// Dockerfile, Compose, Helm chart, systemd unit.
 mod packages;
+/// Every query, against a Prometheus that scrapes.
+mod queries;
+/// Dashboards against their sources and against Grafana's types.
+mod sources;

@@ -35,16 +35,21 @@ pub fn python_with(name: &str, libraries: &[&str], untested: &str) -> Option<Pat
 
 /// `node`, and the directory of its libraries for `NODE_PATH`; `None` as of [`python`].
 pub fn node(untested: &str) -> Option<(PathBuf, PathBuf)> {
+    node_with("node", &NODE, untested)
+}
+
+/// The same with libraries of a test's own, in a directory called `name`.
+pub fn node_with(name: &str, libraries: &[&str], untested: &str) -> Option<(PathBuf, PathBuf)> {
     let (node, npm) = (tool("node", untested)?, tool("npm", untested)?);
-    let home = home("node");
-    let installed = once(&home, &NODE.join("\n"), |log| {
+    let home = home(name);
+    let installed = once(&home, &libraries.join("\n"), |log| {
         let _ = fs::remove_dir_all(home.join("node_modules"));
         let mut install = Command::new(&npm);
         install.args(["install", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"]);
-        succeeds(install.arg(&home).args(NODE), log)
+        succeeds(install.arg(&home).args(libraries), log)
     });
     let found = installed.then(|| (node, home.join("node_modules")));
-    found.or_else(|| missing("standardwebhooks from npm", untested))
+    found.or_else(|| missing(&format!("{} from npm", libraries[0]), untested))
 }
 
 /// Beside cargo's own directories: `cargo clean` takes it away with the rest.
