@@ -93,9 +93,8 @@ impl Open {
         let deadline = shelf.clock.instant() + PART_WITHIN;
         let mut part = Vec::new();
         loop {
-            while part.len() < most
-                && let Some(sheet) = self.ahead.pop_front_if(|sheet| sheet.offset < to)
-            {
+            while part.len() < most && self.ahead.front().is_some_and(|sheet| sheet.offset < to) {
+                let Some(sheet) = self.ahead.pop_front() else { break };
                 self.from = sheet.offset + 1;
                 part.push(sheet);
             }
