@@ -69,6 +69,8 @@ pub(super) enum Behaviour {
     Endless,
     /// Is not there.
     Refuses,
+    /// Is not there between these times, in milliseconds, and says 200 at any other.
+    Away { from_ms: u64, to_ms: u64 },
 }
 
 /// An endpoint of the town.
@@ -85,6 +87,8 @@ pub(super) struct Posted {
     pub(super) id: String,
     pub(super) began: Duration,
     pub(super) ended: Duration,
+    /// Whether it was taken.
+    pub(super) taken: bool,
 }
 
 /// What came to each endpoint.
@@ -112,11 +116,17 @@ impl Post for Fake {
                 Behaviour::TooMuch => (Duration::ZERO, said(429)),
                 Behaviour::Endless => (Duration::from_millis(20), said(200)),
                 Behaviour::Refuses => (Duration::ZERO, Err(Failure::Connect)),
+                Behaviour::Away { from_ms, to_ms } => {
+                    let away = Duration::from_millis(from_ms)..Duration::from_millis(to_ms);
+                    let gone = away.contains(&began);
+                    (Duration::from_millis(5), if gone { Err(Failure::Connect) } else { said(200) })
+                }
             };
             if !takes.is_zero() {
                 tokio::time::sleep(takes).await;
             }
-            let posted = Posted { id, began, ended: self.start.elapsed() };
+            let taken = end.as_ref().is_ok_and(|answer| (200..300).contains(&answer.status));
+            let posted = Posted { id, began, ended: self.start.elapsed(), taken };
             self.log.lock().unwrap().entry(self.name.clone()).or_default().push(posted);
             end
         })
