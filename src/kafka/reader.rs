@@ -93,17 +93,6 @@ impl Reader {
         Ok(Reader { batch: Batch::with_capacity(BATCH_RECORDS), queue, consumer })
     }
 
-    /// Goes on with one partition alone, from another offset. What was read ahead of the old place is dropped.
-    ///
-    /// # Errors
-    /// When the client refuses the assignment.
-    pub fn go_to(&mut self, topic: &str, partition: i32, offset: i64) -> Result<(), KafkaError> {
-        let mut assignment = TopicPartitionList::new();
-        assignment.add_partition_offset(topic, partition, Offset::Offset(offset))?;
-        self.queue.forward(topic, partition, true);
-        self.consumer.assign(&assignment)
-    }
-
     /// What comes next, in order per partition; waits up to `wait` for the first.
     pub fn read(&mut self, wait: Duration) -> impl Iterator<Item = Read<'_>> {
         // Serves errors and log lines; records never arrive here, they are forwarded.
