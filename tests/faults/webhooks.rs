@@ -251,11 +251,6 @@ fn mended(trial: &mut Trial<'_>) {
 
 #[test]
 fn every_endpoint_hears_of_every_alert_and_the_counts_balance() {
-    // Known not to catch up in time since a backlog is read by clients that stay open: CHANGELOG, known limits.
-    if environment("CARDWATCH_WEBHOOK_ALERTS").is_none() {
-        println!("not run: twenty endpoints under kills; set CARDWATCH_WEBHOOK_ALERTS=5000");
-        return;
-    }
     let _turn = alone();
     let Some(cluster) = shared_cluster() else { return };
     let load = load();
