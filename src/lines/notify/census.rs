@@ -31,6 +31,12 @@ pub struct Watched {
     pub topic: String,
 }
 
+impl Watched {
+    fn failed(&self, error: &dyn std::fmt::Display) -> Stopped {
+        Stopped::new(exit::UNAVAILABLE, format!("offsets of {}: {error}", self.group))
+    }
+}
+
 /// Where to ask.
 #[derive(Clone)]
 pub struct Source {
@@ -63,8 +69,10 @@ impl Census {
         let (wishes, asked) = channel::<()>();
         let (answer, found) = channel();
         std::thread::spawn(move || {
+            // Made at the first question: most processes are never asked.
+            let mut groups = None;
             for () in asked {
-                let counted = source.count();
+                let counted = source.count(&mut groups);
                 if let Err(stopped) = &counted {
                     tracing::warn!(reason = stopped.message, "a heartbeat waits: nothing could be counted");
                 }
@@ -93,19 +101,25 @@ impl Source {
     ///
     /// # Errors
     /// When the cluster does not answer.
-    pub fn count(&self) -> Result<Counted, Stopped> {
-        let (sight, score) = (self.tally(&self.sight)?, self.tally(&self.score)?);
+    fn count(&self, groups: &mut Option<[Group; 2]>) -> Result<Counted, Stopped> {
+        let known = match groups.take() {
+            Some(known) => known,
+            None => [self.group(&self.sight)?, self.group(&self.score)?],
+        };
+        let [sight, score] = groups.insert(known);
+        let (sight, score) = (self.tally(sight, &self.sight)?, self.tally(score, &self.score)?);
         let counts = Counts { transactions: sight.read, sightings: sight.made, alerts: score.made };
         Ok(Counted { counts, newest: (sight.read > 0).then_some(sight.newest) })
     }
 
-    fn tally(&self, watched: &Watched) -> Result<Tally, Stopped> {
-        let failed = |error: &dyn std::fmt::Display| {
-            Stopped::new(exit::UNAVAILABLE, format!("offsets of {}: {error}", watched.group))
-        };
+    fn group(&self, watched: &Watched) -> Result<Group, Stopped> {
+        Group::new(&self.cluster, &watched.group).map_err(|error| watched.failed(&error))
+    }
+
+    fn tally(&self, group: &Group, watched: &Watched) -> Result<Tally, Stopped> {
         let partitions = self.probe.partitions(&watched.topic)?.unwrap_or(0);
-        let group = Group::new(&self.cluster, &watched.group).map_err(|error| failed(&error))?;
-        let committed = group.committed(&watched.topic, partitions).map_err(|error| failed(&error))?;
+        let committed =
+            group.committed(&watched.topic, partitions).map_err(|error| watched.failed(&error))?;
         let tallies =
             committed.into_iter().filter_map(|(_, committed)| Mark::parse(&committed?.metadata).tally);
         Ok(tallies.fold(Tally::default(), Tally::and))
