@@ -1,9 +1,8 @@
 //! Alerts that are owed and about to expire on their topic: then nobody could tell them any more.
 
-use std::collections::HashSet;
-
 use super::Notify;
 use super::sheets::Wish;
+use super::state::Held;
 use crate::domain::delivery::EndpointName;
 use crate::domain::time::Timestamp;
 
@@ -18,7 +17,7 @@ const SAY_EVERY_MS: i64 = 3_600_000;
 #[derive(Debug, Default)]
 pub(super) struct Expiry {
     asked_at: Timestamp,
-    said_at: Timestamp,
+    pub(super) said_at: Timestamp,
 }
 
 /// The time before which alerts expire within a day, on a topic that keeps them for `retention_ms`.
@@ -40,27 +39,29 @@ impl Notify {
         }
     }
 
-    /// Endpoints that are owed alerts which expire soon; said in the log once an hour.
-    pub(super) fn expiring(&mut self) -> HashSet<EndpointName> {
-        let mut expiring = HashSet::new();
-        let is_time = self.state.now.millis() - self.state.expiry.said_at.millis() >= SAY_EVERY_MS;
-        for endpoint in &self.endpoints.0 {
-            for (partition, held) in &self.state.held {
-                let first = held.ledger.debt(&endpoint.name).first;
-                let Some(first) = first.filter(|first| *first < held.stays_from) else { continue };
-                expiring.insert(endpoint.name.clone());
-                if is_time {
-                    tracing::error!(
-                        endpoint = %endpoint.name, partition, first, behind = held.stays_from,
-                        "alerts that are owed expire on their topic within a day: mend the endpoint, or keep them longer"
-                    );
-                }
-            }
+    /// Whether it is time to say in the log which alerts expire soon.
+    pub(super) fn is_time_to_warn(&self) -> bool {
+        self.state.now.millis() - self.state.expiry.said_at.millis() >= SAY_EVERY_MS
+    }
+}
+
+impl Held {
+    /// Whether the first alert that is owed expires soon; said in the log where it is time for that.
+    pub(super) fn is_expiring(
+        &self,
+        endpoint: &EndpointName,
+        partition: i32,
+        first: Option<i64>,
+        say: bool,
+    ) -> bool {
+        let Some(first) = first.filter(|first| *first < self.stays_from) else { return false };
+        if say {
+            tracing::error!(
+                %endpoint, partition, first, behind = self.stays_from,
+                "alerts that are owed expire on their topic within a day: mend the endpoint, or keep them longer"
+            );
         }
-        if is_time && !expiring.is_empty() {
-            self.state.expiry.said_at = self.state.now;
-        }
-        expiring
+        true
     }
 }
 

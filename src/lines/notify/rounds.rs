@@ -371,13 +371,17 @@ impl Notify {
         }
         self.state.shown_at = now;
         self.ask_what_expires();
-        let expiring = self.expiring();
+        let say = self.is_time_to_warn();
         for endpoint in &self.endpoints.0 {
-            let debts = self.state.held.values().map(|held| held.ledger.debt(&endpoint.name));
-            let (mut owed, mut oldest) = (0, None);
-            for debt in debts {
+            let (mut owed, mut oldest, mut expiring) = (0, None, false);
+            for (partition, held) in &self.state.held {
+                let debt = held.ledger.debt(&endpoint.name);
                 owed += debt.made_out + debt.in_ranges;
                 oldest = [oldest, debt.oldest].into_iter().flatten().min();
+                expiring |= held.is_expiring(&endpoint.name, *partition, debt.first, say);
+            }
+            if expiring && say {
+                self.state.expiry.said_at = now;
             }
             self.shared.owes(&self.name, &endpoint.name, owed);
             let age = oldest.map_or(0, |oldest| (now.millis() - oldest.millis()).max(0));
@@ -385,7 +389,7 @@ impl Notify {
             let seconds = age as f64 / 1_000.0;
             if let Some(metrics) = self.metrics.get(&endpoint.name) {
                 metrics.stand(owed, seconds, disabled);
-                metrics.expires(expiring.contains(&endpoint.name));
+                metrics.expires(expiring);
             }
         }
     }
