@@ -341,15 +341,26 @@ fn every_right_to_remove_is_written_down() {
     );
 }
 
+/// A file for its owner alone; its path.
+fn private(home: &TempDir, name: &str, text: &str) -> String {
+    let path = home.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    path.display().to_string()
+}
+
+/// Fails unless a line of `told` names this line of the configuration, with all these words.
+#[track_caller]
+fn names(told: &str, line: usize, words: &[&str]) {
+    let place = format!(":{line}");
+    let said = told.lines().any(|said| said.contains(&place) && words.iter().all(|word| said.contains(word)));
+    assert!(said, "line {line} says nothing of {words:?}: {told}");
+}
+
 #[test]
 fn check_refuses_every_wrong_endpoint_with_its_line_and_shows_no_secret() {
     let (home, config) = keys();
-    let write = |name: &str, text: &str| {
-        let path = home.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-        path.display().to_string()
-    };
+    let write = |name: &str, text: &str| private(&home, name, text);
     let good = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
     let secret = write("good.secret", good);
     let before = config.lines().count();
@@ -368,26 +379,15 @@ secret_file = "{secret}"
     );
     let refused = run(Program::with(&["check"]).config(&(config + &endpoints)), 78);
     let told = refused.transcript();
-    for (line, key, words) in
-        [(5, "webhooks.when", "colour"), (8, "webhooks.name", "the name of another endpoint")]
-    {
-        let place = format!(":{}", before + line);
-        let said =
-            told.lines().any(|said| said.contains(&place) && said.contains(key) && said.contains(words));
-        assert!(said, "line {} says nothing of {key}: {told}", before + line);
-    }
+    names(&told, before + 5, &["webhooks.when", "colour"]);
+    names(&told, before + 8, &["webhooks.name", "the name of another endpoint"]);
     assert!(!told.contains(good), "a secret is shown: {told}");
 }
 
 #[test]
 fn check_refuses_what_stands_in_the_files_of_endpoints_with_the_line_that_names_them() {
     let (home, config) = keys();
-    let write = |name: &str, text: &str| {
-        let path = home.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-        path.display().to_string()
-    };
+    let write = |name: &str, text: &str| private(&home, name, text);
     let short = "whsec_AAECAwQFBgc=";
     let weak = write("short.secret", short);
     let template = write("bad.jinja", "{\"text\": {{ alert.nothing_like_it }}}");
@@ -419,9 +419,7 @@ show = ["merchant", "amount"]
         (8, "webhooks.url"),
         (10, "webhooks.template_file"),
     ] {
-        let place = format!(":{}", before + line);
-        let said = told.lines().any(|said| said.contains(&place) && said.contains(key));
-        assert!(said, "line {} says nothing of {key}: {told}", before + line);
+        names(&told, before + line, &[key]);
     }
     assert!(!told.contains(short) && !told.contains("hunter2"), "a secret is shown: {told}");
     let chat = endpoints.split("\n\n").last().unwrap();

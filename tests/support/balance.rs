@@ -109,17 +109,7 @@ pub enum Rule {
 }
 
 /// One thing that is wrong, in words.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Violation {
-    pub rule: Rule,
-    pub text: String,
-}
-
-impl std::fmt::Display for Violation {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?}: {}", self.rule, self.text)
-    }
-}
+pub type Violation = super::check::Violation<Rule>;
 
 /// How it stands with one endpoint. The last four count alerts, each once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -128,12 +128,12 @@ pub enum Rule {
 
 /// One thing that is wrong, in words.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Violation {
-    pub rule: Rule,
+pub struct Violation<R = Rule> {
+    pub rule: R,
     pub text: String,
 }
 
-impl std::fmt::Display for Violation {
+impl<R: std::fmt::Debug> std::fmt::Display for Violation<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:?}: {}", self.rule, self.text)
     }

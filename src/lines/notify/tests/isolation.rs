@@ -10,6 +10,17 @@ use crate::lines::notify::Bounds;
 /// The pace of the loop. It has no common measure with the times that receivers take.
 const TURN: Duration = Duration::from_millis(7);
 
+/// Every way to misbehave.
+const BAD: [Behaviour; 7] = [
+    Behaviour::Hangs,
+    Behaviour::DripsHead,
+    Behaviour::DripsBody,
+    Behaviour::Fails,
+    Behaviour::TooMuch,
+    Behaviour::Endless,
+    Behaviour::Refuses,
+];
+
 /// Endpoints, and when alerts come: milliseconds after the one before.
 #[derive(Debug, Clone)]
 struct Plan {
@@ -72,15 +83,7 @@ fn resident(behaviour: impl Strategy<Value = Behaviour>) -> impl Strategy<Value 
 }
 
 fn bad() -> impl Strategy<Value = Behaviour> {
-    prop::sample::select(vec![
-        Behaviour::Hangs,
-        Behaviour::DripsHead,
-        Behaviour::DripsBody,
-        Behaviour::Fails,
-        Behaviour::TooMuch,
-        Behaviour::Endless,
-        Behaviour::Refuses,
-    ])
+    prop::sample::select(&BAD[..])
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
@@ -130,16 +133,7 @@ proptest! {
 
 #[test]
 fn who_misbehaves_is_held_to_its_bounds_too_and_all_of_them_were_asked() {
-    let behaviours = [
-        Behaviour::Hangs,
-        Behaviour::DripsHead,
-        Behaviour::DripsBody,
-        Behaviour::Fails,
-        Behaviour::TooMuch,
-        Behaviour::Endless,
-        Behaviour::Refuses,
-    ];
-    let bad = behaviours.map(|behaviour| (0, Resident { behaviour, concurrency: 2, rate: 50 }));
+    let bad = BAD.map(|behaviour| (0, Resident { behaviour, concurrency: 2, rate: 50 }));
     let slow = Resident { behaviour: Behaviour::Well(500), concurrency: 1, rate: 100 };
     let plan = Plan { healthy: vec![slow], bad: bad.to_vec(), gaps: vec![0; 120] };
     let runtime = runtime();
