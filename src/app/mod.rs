@@ -50,7 +50,7 @@ use crate::metrics::{self, DeskMetrics, IncidentMetrics, LoopFamilies, RefreshMe
 use crate::stop::{Stop, exit};
 
 /// How long stopping may take before the process ends whatever blocks.
-pub const STOP_TIMEOUT: Duration = Duration::from_millis(4_000);
+pub const STOP_TIMEOUT: Duration = Duration::from_millis(3_500);
 
 /// How long requests under way may take when the process stops.
 const COURIERS_WITHIN: Duration = Duration::from_secs(2);

@@ -168,9 +168,17 @@ fn a_half_written_list_shows_nothing() {
 fn a_twin_takes_over_and_is_named() {
     let Some(deployment) = Deployment::new("twin") else { return };
     let mut first = deployment.run();
+    // Ready is ready as a whole: with every line that it runs, not with the first that was started.
+    for line in ["sight", "score", "books"] {
+        let flows = format!("partition flows line=\"{line}\"");
+        assert!(first.transcript().contains(&flows), "{line} is not ready\n{}", first.transcript());
+    }
     let config = deployment.config().replace(&format!("127.0.0.1:{}", deployment.http), "");
     let mut twin = Program::with(&["run"]).config(&config).start();
-    twin.await_line("partition flows", WITHIN);
+    // Of the one partition of outcomes it gets nothing.
+    for line in ["sight", "score"] {
+        twin.await_line(&format!("partition flows line=\"{line}\""), WITHIN);
+    }
     // The first one learns of it when it next commits.
     for n in 0..100 {
         if first.poll_end().is_some() {
