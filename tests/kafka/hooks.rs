@@ -69,6 +69,26 @@ impl House {
         self.deployment.run_with(more)
     }
 
+    /// The service by a clock that is moved ahead by so many seconds at each call.
+    pub fn run_by_a_clock(&self, more: &str) -> (Program, impl FnMut(u64) + use<>) {
+        let file = self.deployment.path("clock");
+        let (mut ahead, moved) = (0, move |seconds: u64| {
+            let new = file.with_extension("new");
+            std::fs::write(&new, (seconds * 1_000).to_string()).unwrap();
+            std::fs::rename(&new, &file).unwrap();
+        });
+        moved(0);
+        let faults = format!("clock:{}", self.deployment.path("clock").display());
+        let service = Program::with(&["run"]).config(&(self.deployment.config() + more));
+        let mut program = service.env("CARDWATCH_FAULTS", &faults).start();
+        let ready = self.deployment.url("health/ready");
+        program.await_http(&ready, WITHIN, |status, _| status == 200);
+        (program, move |seconds| {
+            ahead += seconds;
+            moved(ahead);
+        })
+    }
+
     /// So many transactions on cards of their own: an alert each. Their alerts' ids, with those before.
     pub fn alerts(&mut self, count: usize) -> BTreeSet<String> {
         let from = self.sent;

@@ -105,25 +105,34 @@ fn what_failed_for_good_is_listed_and_told_again_on_request() {
     let receiver = house.receiver(Behaviour::status(200));
     let own = "schedule = [\"0s\", \"100ms\"]\n";
     let more = house.config(&[("issuer", &receiver, "")]).replace(SCHEDULE, own);
-    let mut program = house.run(&more);
+    let (mut program, mut clock) = house.run_by_a_clock(&more);
     let first = house.alerts(1);
     await_told(&receiver, &first);
-    receiver.behave(Behaviour::status(400));
-    house.alerts(1);
-    // A delivery fails for good while the endpoint takes others.
-    wait::until("two attempts", WITHIN, || (receiver.received().len() >= 3).then_some(()));
-    receiver.behave(Behaviour::status(200));
+    // A delivery fails while others are taken, by an endpoint that is up: its schedule is over a day later.
+    receiver.behave(Behaviour::Unless("\"t2\"", 400));
+    let refused: Vec<String> = house.alerts(1).difference(&first).cloned().collect();
+    wait::until("both attempts", WITHIN, || (receiver.received().len() >= 3).then_some(()));
+    clock(120);
     let all = house.alerts(1);
-    wait::until("every alert told", WITHIN, || {
-        let list = house.command(&more, &["webhook", "list"]);
-        (list[0]["owed"] == 0).then_some(())
-    });
-    let failed = house.command(&more, &["webhook", "failed", "issuer"]);
-    if failed.as_array().unwrap().len() == 1 {
-        ok(Program::with(&["webhook", "replay", "issuer", "--failed"])
-            .config(&(house.deployment.config() + &more)));
-    }
     await_told(&receiver, &all);
+    clock(86_400);
+    let failed = || house.command(&more, &["webhook", "failed", "issuer"]);
+    let failed = wait::until("what failed for good", WITHIN, || {
+        let failed = failed();
+        (!failed.as_array().unwrap().is_empty()).then_some(failed)
+    });
+    let ids: Vec<&str> =
+        failed.as_array().unwrap().iter().map(|row| row["webhook_id"].as_str().unwrap()).collect();
+    assert_eq!(ids, [format!("{}-1", refused[0])], "{failed}");
+    house.await_owed(&more, "issuer", 0);
+    receiver.behave(Behaviour::status(200));
+    let before = receiver.received().len();
+    ok(Program::with(&["webhook", "replay", "issuer", "--failed"])
+        .config(&(house.deployment.config() + &more)));
+    let again =
+        wait::until("what had failed, once more", WITHIN, || receiver.received().get(before).cloned());
+    assert_eq!(again.header("webhook-id"), Some(ids[0]));
+    assert_eq!(house.command(&more, &["webhook", "failed", "issuer"]), serde_json::json!([]));
     let before = receiver.received().len();
     let id = all.iter().next().unwrap();
     ok(Program::with(&["webhook", "replay", "issuer", "--id", id])
