@@ -104,7 +104,7 @@ impl House {
         let endpoint = |endpoint: &Endpoint| {
             format!(
                 "[[webhooks]]\nname = \"{}\"\nurl = \"{}\"\nallow_insecure = true\nallow_networks = [\"127.0.0.0/8\"]\n\
-                 secret_file = \"{}\"\nsince = \"2020-01-01T00:00:00Z\"\nrate = 10000\n{}",
+                 secret_file = \"{}\"\nsince = \"2020-01-01T00:00:00Z\"\nrate = 100000\n{}",
                 endpoint.name,
                 endpoint.url,
                 secret.display(),

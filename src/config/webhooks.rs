@@ -117,8 +117,8 @@ section! {
         timeout: Duration = r#""15s""#, duration("100ms", "2m");
         /// Requests under way at once, of each process that runs "notify".
         concurrency: usize = "4", whole(1..=64, "requests");
-        /// Requests begun in a second at most, of each process.
-        rate: u32 = "100", whole(1..=10_000, "requests a second");
+        /// Requests begun in a second at most, of each process; those of ten milliseconds beside, where some were late.
+        rate: u32 = "100", whole(1..=100_000, "requests a second");
         /// From where it is told when it is new: "now", or all alerts since a time.
         since: Since = r#""now""#, word_or(
             &[("now", Since::Now)],

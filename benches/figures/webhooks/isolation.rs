@@ -67,7 +67,7 @@ pub(crate) fn measure(binary: &Path, table: &mut Table) {
     table.note(format!(
         "webhook isolation: {PAIRS} pairs of runs in alternating order, each of {} s after {} s, all lines in one process \
          at {RATE} tx/s with {:.0} alerts/s; beside it endpoints that hang, drip a byte a second, answer 500 and send a body \
-         without end, all with rate 10000, else default settings, and owed every alert; from the time a transaction was due to its alert \
+         without end, all with rate 100000, else default settings, and owed every alert; from the time a transaction was due to its alert \
          at a read_committed reader and to the first byte at the healthy endpoint; medians of the p99 and of the ten paired \
          differences, the bound is the larger of 10 % and 5 ms. p99 alone/beside, told: {}; detected: {}",
         COUNTED.as_secs(),

@@ -52,7 +52,7 @@ pub(crate) fn measure(binary: &Path, seconds: u64, table: &mut Table) {
     table.note(format!(
         "webhook latency: {RATE} alerts/s for {seconds} s after {} s of warm-up, {count} alerts in {} transactions over \
          {PARTITIONS} partitions; from the moment the producer's commit returned to the first byte of the request at \
-         the receiver, {} alerts; rate 10000, else default settings (concurrency 4); the producer was at worst {:.1} ms late",
+         the receiver, {} alerts; rate 100000, else default settings (concurrency 4); the producer was at worst {:.1} ms late",
         WARM_UP.as_secs(),
         committed.transactions,
         took.len(),

@@ -46,7 +46,7 @@ pub(crate) fn measure(binary: &Path, rounds: usize, table: &mut Table) {
     }
     table.figure("webhooks: CPU per delivery", of(|round| round.cpu_us), "µs", Target::None);
     table.note(format!(
-        "webhook throughput: {ALERTS} alerts of {} bytes on {} partitions when notify starts, one endpoint with rate 10000 \
+        "webhook throughput: {ALERTS} alerts of {} bytes on {} partitions when notify starts, one endpoint with rate 100000 \
          and concurrency {CONCURRENCY} (the defaults, 100 and 4, are for receivers that are not ours), else default settings; from the first byte of the first request to that of the last, medians of {} rounds; \
          every alert arrived, signed, over at most {CONCURRENCY} kept connections{}",
         super::alert_bytes(),

@@ -108,9 +108,9 @@ fn keeps_its_bounds(who: &Resident, told: &[Posted]) -> Result<(), TestCaseError
     let every = Duration::from_secs(1) / who.rate;
     for (first, from) in began.iter().enumerate() {
         for (between, to) in began[first..].iter().enumerate() {
-            // A timer is late by up to a millisecond, and what comes after it is not.
+            // What was late by up to ten milliseconds is made up for, and a timer is late by one.
             let least = every * u32::try_from(between).unwrap();
-            prop_assert!(*to - *from + Duration::from_millis(1) >= least, "too many for {who:?}");
+            prop_assert!(*to - *from + Duration::from_millis(11) >= least, "too many for {who:?}");
         }
     }
     Ok(())
