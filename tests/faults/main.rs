@@ -24,6 +24,9 @@ mod erasure;
 /// Brokers that go away and come back.
 mod restart;
 
+/// Processes that are replaced one by one.
+mod rolling;
+
 /// Everything at once, for a minute and more.
 mod storm;
 
