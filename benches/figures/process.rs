@@ -31,7 +31,9 @@ pub(crate) fn release_binary() -> Option<PathBuf> {
     let cargo = environment("CARGO").unwrap_or_else(|| "cargo".to_owned());
     let mut build = Command::new(cargo);
     build.args(["build", "--release", "--quiet", "--bin", "cardwatch"]).current_dir(root);
-    OF_THIS_PACKAGE.iter().for_each(|name| drop(build.env_remove(name)));
+    for name in OF_THIS_PACKAGE {
+        build.env_remove(name);
+    }
     let built = build.status().expect("cargo runs");
     assert!(built.success(), "the release binary does not build");
     // Beside the directory that cargo gives to benches, wherever the target directory is.
