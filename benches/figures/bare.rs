@@ -43,6 +43,7 @@ pub(crate) fn consume(arguments: &[String]) {
     let partitions: i32 = partitions.parse().expect("a number");
     let records: u64 = records.parse().expect("a number");
     let cluster = Cluster {
+        tokens: None,
         bootstrap_servers: bootstrap.clone(),
         client_id: "bare".to_owned(),
         properties: BTreeMap::new(),

@@ -7,8 +7,10 @@
 pub mod audit;
 mod keys;
 mod notify;
+mod oauth;
 pub mod office;
 pub mod plan;
+mod rights;
 pub mod settings;
 pub mod tokens;
 pub mod topics;
@@ -31,6 +33,7 @@ use crate::exposure::fingerprint::Keyring;
 use crate::exposure::set::ExposureSet;
 use crate::health::Health;
 use crate::judge::Judge;
+use crate::kafka::built;
 use crate::kafka::consumer::Lookup;
 use crate::kafka::probe::Probe;
 use crate::lines::audit::deliver_until;
@@ -101,7 +104,7 @@ impl Service {
             probe = probe.without_ids();
         }
         let alerts_retention_ms = topics::check_at_start(&plan, &probe)?;
-        metrics::build_info(&registry, env!("CARGO_PKG_VERSION"), &librdkafka_version())
+        metrics::build_info(&registry, env!("CARGO_PKG_VERSION"), &built::librdkafka_version())
             .map_err(|error| fault(&error))?;
         let families = LoopFamilies::new(&registry).map_err(|error| fault(&error))?;
         let judge: SharedJudge = Arc::new(Mutex::new(Arc::new(plan.judge.clone())));
@@ -418,9 +421,4 @@ pub fn desk(plan: &Plan, clock: &Arc<dyn Clock>) -> Result<Arc<Desk>, Stopped> {
     let group = plan.group("books");
     let desk = Desk::new(&plan.cluster, &group, &plan.topics.alerts, plan.alerts_max, Arc::clone(clock))?;
     Ok(Arc::new(desk))
-}
-
-/// The version of the client library.
-pub fn librdkafka_version() -> String {
-    rdkafka::util::get_rdkafka_version().1
 }

@@ -49,6 +49,7 @@ pub fn cluster(settings: &Settings) -> Cluster {
         bootstrap_servers: settings.kafka.bootstrap_servers.clone(),
         client_id: format!("cardwatch-{}", settings.instance.id),
         properties: properties.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        tokens: super::oauth::tokens(settings),
     }
 }
 

@@ -36,7 +36,7 @@ pub fn sightings_partitions(names: &Names, probe: &Probe) -> Result<i32, Stopped
             exit::CONFIG,
             format!("topic {} does not exist; make it with `cardwatch topics --create`", names.sightings),
         )),
-        Err(error) => Err(unreachable(&error)),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -49,8 +49,9 @@ pub(super) fn check_at_start(plan: &Plan, probe: &Probe) -> Result<Option<i64>, 
     if plan.topic_check == TopicCheck::Skip {
         return Ok(None);
     }
+    super::rights::check_at_start(plan, probe)?;
     let topics = Topics::new(&plan.cluster, probe.clone()).map_err(|error| stopped(&error))?;
-    let partitions = probe.partitions(&plan.topics.sightings).map_err(|error| unreachable(&error))?;
+    let partitions = probe.partitions(&plan.topics.sightings)?;
     let needed = wanted(&plan.topics, partitions).into_iter().filter(|wanted| match wanted.role {
         Role::Input => plan.sight,
         // Where cards are recognised it says which, where histories are kept it says for how long.
@@ -92,9 +93,10 @@ pub fn remarks(checked: &[Checked]) -> Vec<String> {
 
 /// A failure to look at topics, as an end of the start.
 pub fn stopped(error: &TopicsError) -> Stopped {
-    Stopped::new(exit::UNAVAILABLE, format!("the topics could not be looked at: {error}; {CLUSTER}"))
-}
-
-fn unreachable(error: &dyn std::fmt::Display) -> Stopped {
-    Stopped::new(exit::UNAVAILABLE, format!("{error}; {CLUSTER}"))
+    match error {
+        TopicsError::Ask(error) => error.clone().into(),
+        error => {
+            Stopped::new(exit::UNAVAILABLE, format!("the topics could not be looked at: {error}; {CLUSTER}"))
+        }
+    }
 }

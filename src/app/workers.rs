@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use rdkafka::error::RDKafkaErrorCode;
+
 use super::Common;
 use super::plan::Crew;
 use super::topics::sightings_partitions;
@@ -272,8 +274,16 @@ pub(super) fn parts<L: Line>(
 fn producer(common: &Common, line: &'static str, worker: usize) -> Result<TransactionalProducer, Stopped> {
     let id = common.plan.transactional_id(line, worker);
     TransactionalProducer::start(&common.plan.cluster, &id, line, Arc::clone(&common.clock)).map_err(
-        |error| {
-            Stopped::new(exit::UNAVAILABLE, format!("transactional id {id} could not be taken over: {error}"))
+        |error| match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::TransactionalIdAuthorizationFailed) => {
+                let message = format!(
+                    "the brokers do not let this user write transactions; missing: Write on transactional id {id} \
+                     (those that begin with {}-); docs/kafka.md has the command that gives it",
+                    common.plan.transactional_prefix
+                );
+                Stopped::new(exit::CONFIG, message)
+            }
+            _ => Stopped::new(exit::UNAVAILABLE, format!("transactional id {id} could not be taken over: {error}")),
         },
     )
 }

@@ -11,6 +11,7 @@ use crate::config::{Line, Problem, Settings, environment};
 use crate::domain::card::KeyId;
 use crate::files::keys::{KeyDirectory, KeySource, KeysError};
 use crate::judge::Judge;
+use crate::kafka::built;
 use crate::lines::start::Stopped;
 use crate::report::table::{Cell, Table};
 use crate::stop::exit;
@@ -44,6 +45,9 @@ pub(super) fn run(args: &Args, check: &CheckArgs, output: &Output) -> Result<(),
     }
     if let Err(faults) = tokens::load(&settings.http_tokens) {
         problems.extend(faults);
+    }
+    if let Err(reason) = built::try_out(&build::cluster(&settings)) {
+        problems.push(format!("kafka.properties: the Kafka client refuses them: {reason}"));
     }
     let mut remarks = settings.remarks();
     match webhooks::endpoints(&settings, judge.as_ref().ok().map(Judge::rules)) {

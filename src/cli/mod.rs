@@ -31,10 +31,10 @@ use std::process::ExitCode;
 
 use args::{Args, Command};
 
-use crate::app::librdkafka_version;
 use crate::app::settings::key_directory;
 use crate::config::{Settings, environment};
 use crate::exposure::fingerprint::Keyring;
+use crate::kafka::built;
 use crate::lines::start::Stopped;
 use crate::stop::exit;
 use crate::telemetry;
@@ -42,7 +42,7 @@ use output::Output;
 
 /// Runs the command line and says how to leave.
 pub fn main() -> ExitCode {
-    let version = args::version_text(&format!("librdkafka {}", librdkafka_version()));
+    let version = args::version_text(&built::libraries());
     let args = match args::parse(std::env::args_os(), version) {
         Ok(args) => args,
         Err(error) => {

@@ -38,6 +38,7 @@ pub(super) fn derive(settings: &mut Settings, reader: &mut Reader<'_>) {
 
 /// Adds a mistake for every pair of keys that contradict each other.
 pub(super) fn check(settings: &Settings, reader: &mut Reader<'_>) {
+    tokens(settings, reader);
     workers(settings, reader);
     commits(settings, reader);
     topics(settings, reader);
@@ -45,6 +46,31 @@ pub(super) fn check(settings: &Settings, reader: &mut Reader<'_>) {
     http(settings, reader);
     keys(settings, reader);
     dead_letters(settings, reader);
+}
+
+/// Brokers ask for a token exactly where the settings say where it comes from.
+fn tokens(settings: &Settings, reader: &mut Reader<'_>) {
+    let oauth = &settings.kafka.oauth;
+    let (file, command) = (oauth.token_file.is_some(), !oauth.token_command.is_empty());
+    let written = if file { "kafka.oauth.token_file" } else { "kafka.oauth.token_command" };
+    match (settings.kafka.properties.shows_tokens(), file, command) {
+        (true, false, false) => {
+            let message = "is not set, and sasl.mechanism is OAUTHBEARER: there is no token to show";
+            reader.wrong(
+                "kafka.oauth.token_file",
+                message,
+                "the path of a file, or kafka.oauth.token_command",
+            );
+        }
+        (_, true, true) => {
+            reader.wrong(written, "comes from kafka.oauth.token_command as well", "one of the two")
+        }
+        (false, false, false) | (true, _, _) => {}
+        (false, _, _) => {
+            let advice = "\"security.protocol\" = \"sasl_ssl\" and \"sasl.mechanism\" = \"OAUTHBEARER\" as well, or leave it out";
+            reader.wrong(written, "does nothing: no broker is shown a token", advice);
+        }
+    }
 }
 
 /// Beyond this host `/v1` is served to the owners of tokens or not at all: a service that lets nobody in is a
@@ -160,7 +186,7 @@ fn dead_letters(settings: &Settings, reader: &mut Reader<'_>) {
 
 /// What is allowed and should be known: `cardwatch check` prints it.
 pub(super) fn remarks(settings: &Settings) -> Vec<String> {
-    let mut remarks = Vec::new();
+    let mut remarks = super::kafka::remarks(&settings.kafka.properties);
     remarks.extend(dead_letter_remark(settings));
     if beyond_loopback(settings) && settings.http.api {
         remarks.push(

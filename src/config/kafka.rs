@@ -1,19 +1,33 @@
 //! Properties handed to the Kafka client as they are, but for those that would break a promise.
 
+mod refused;
+
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use toml::de::DeValue;
+
+use super::keys::command_or_none;
 use super::problem::Place;
 use super::reader::Reader;
-use super::section::{Section, SectionDescription};
-use super::shape::{Input, Shape};
-use toml::de::DeValue;
+use super::section::{Section, SectionDescription, section};
+use super::shape::{Input, Shape, duration, optional, path};
+use crate::files::private;
+use crate::kafka::built::{self, MECHANISMS, NO_TLS, Refused};
+use crate::secret::Secret;
+use refused::{SECRET, SECRET_FILES, usual, why};
+
+#[cfg(test)]
+pub(super) use refused::REFUSED;
 
 /// What a property's name ends with where its value is to be read from a file.
 const FILE_SUFFIX: &str = "_file";
-/// The longest secret read from a file, in bytes: a certificate chain fits.
-const SECRET_BYTES_MAX: u64 = 256 * 1024;
+/// What to write where a file with a secret is to be named.
+const SECRET_FILE: &str = "the path of a readable file that is closed to others";
+/// The longest secret read from a file, in bytes: a key with its chain of certificates fits.
+const SECRET_BYTES_MAX: usize = 256 * 1024;
 
 /// Properties of librdkafka that the user set. `Debug` shows their names only: values may be secrets.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -29,6 +43,16 @@ impl Properties {
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
+
+    /// How brokers are spoken to: the words of `security.protocol`, in small letters.
+    pub fn protocol(&self) -> String {
+        self.get(PROTOCOL).unwrap_or("plaintext").to_ascii_lowercase()
+    }
+
+    /// Whether brokers are shown a token.
+    pub fn shows_tokens(&self) -> bool {
+        self.protocol().starts_with("sasl") && self.get("sasl.mechanism") == Some("OAUTHBEARER")
+    }
 }
 
 impl fmt::Debug for Properties {
@@ -37,57 +61,24 @@ impl fmt::Debug for Properties {
     }
 }
 
-/// Properties that are refused, and why.
-const REFUSED: [(&str, &str); 32] = [
-    ("acks", "an acknowledged record must be on every in-sync replica"),
-    ("allow.auto.create.topics", "a topic made in passing has the wrong partitions and clean-up"),
-    ("auto.commit.enable", "offsets are committed in the transaction of their results alone"),
-    ("auto.commit.interval.ms", "offsets are committed in the transaction of their results alone"),
-    ("auto.offset.reset", "a lost range must stop the line; input.start says where a new group starts"),
-    ("bootstrap.servers", "it has a key of its own, kafka.bootstrap_servers"),
-    ("delivery.report.only.error", "a transaction is committed when every record is known to be delivered"),
-    ("delivery.timeout.ms", "it must stay below the transaction's own time-out of 10 s"),
-    ("enable.auto.commit", "offsets are committed in the transaction of their results alone"),
-    ("enable.auto.offset.store", "offsets are committed in the transaction of their results alone"),
-    ("enable.gapless.guarantee", "transactions already guarantee more"),
-    ("enable.idempotence", "a retried record must not be written twice"),
-    ("enable.partition.eof", "restoring a history is bounded by its own protocol"),
-    ("enabled_events", "the lines serve the client's events themselves"),
-    ("group.id", "it follows from instance.group_prefix and the line"),
-    ("group.instance.id", "workers are told apart by the broker; a shared id would fence them off"),
-    ("group.protocol", "the classic protocol is the one the lines are tested with"),
-    ("isolation.level", "reading what may yet be aborted would count a sighting twice"),
-    ("max.in.flight", "more than five requests in flight can reorder records"),
-    ("max.in.flight.requests.per.connection", "more than five requests in flight can reorder records"),
-    ("message.send.max.retries", "giving up early would leave a hole in a transaction"),
-    ("message.timeout.ms", "it must stay below the transaction's own time-out of 10 s"),
-    ("metadata.broker.list", "it has a key of its own, kafka.bootstrap_servers"),
-    ("offset.store.method", "offsets live on the broker, in the transaction"),
-    ("partition.assignment.strategy", "cooperative-sticky is the one the lines are tested with"),
-    ("partitioner", "keys are placed as Java clients place them (murmur2_random)"),
-    ("queuing.strategy", "records of one partition must stay in order"),
-    ("request.required.acks", "an acknowledged record must be on every in-sync replica"),
-    ("retries", "giving up early would leave a hole in a transaction"),
-    ("session.timeout.ms", "take-over after a crash is promised with a time-out of 10 s"),
-    ("transaction.timeout.ms", "a transaction left open holds readers back; it ends after 10 s"),
-    (
-        "transactional.id",
-        "it follows from instance.transactional_prefix, the line, the instance and the worker",
-    ),
-];
-
-/// Properties whose values are secrets: read from a file, never written in the configuration.
-const SECRET: [&str; 7] = [
-    "sasl.oauthbearer.assertion.private.key.passphrase",
-    "sasl.oauthbearer.assertion.private.key.pem",
-    "sasl.oauthbearer.client.secret",
-    "sasl.password",
-    "ssl.key.password",
-    "ssl.key.pem",
-    "ssl.keystore.password",
-];
+section! {
+    /// The token that is shown to brokers with sasl.mechanism OAUTHBEARER: a JSON Web Token (JWT) that says when it
+    /// ends (`exp`). The file is read, or the command run, again when a fifth of the token's time is left.
+    pub struct Oauth = "kafka.oauth" {
+        /// The file that holds the token of the moment, for its owner alone (0600, or 0640 owned by root).
+        token_file: Option<PathBuf> = r#""""# example r#""/run/secrets/kafka-token""#, optional(path());
+        /// In place of the file, a command that writes a token to standard output: the program and its arguments.
+        /// There is no shell.
+        token_command: Vec<String> = "[]" example r#"["/usr/local/bin/kafka-token", "--audience", "kafka"]"#,
+            command_or_none();
+        /// How long the command may take.
+        command_timeout: Duration = r#""10s""#, duration("1s", "60s");
+    }
+}
 
 const PATH: &str = "kafka.properties";
+/// How brokers are spoken to.
+const PROTOCOL: &str = "security.protocol";
 
 /// A text, a whole number, a number or a truth value, as the client's text.
 fn property() -> Shape<String> {
@@ -118,13 +109,15 @@ impl Section for Properties {
         SectionDescription {
             path: PATH,
             doc: &[
-                "Properties of the Kafka client (librdkafka), by its own names in quotes. Those that would break",
-                "a promise are refused. A secret stands in a file of its own: add \"_file\" to the name. In a",
-                "variable's name dots are underscores: CARDWATCH_KAFKA__PROPERTIES__SECURITY_PROTOCOL.",
+                "Properties of the Kafka client (librdkafka), by its own names in quotes; docs/kafka.md shows TLS and",
+                "SASL in each way. Those that would break a promise are refused. A secret stands in a file of its own,",
+                "for its owner alone (0600, or 0640 owned by root): add \"_file\" to the name. In a variable's name dots",
+                "are underscores: CARDWATCH_KAFKA__PROPERTIES__SECURITY_PROTOCOL.",
             ],
             keys: Vec::new(),
             examples: &[
                 r#""security.protocol" = "sasl_ssl""#,
+                r#""sasl.mechanism" = "SCRAM-SHA-512""#,
                 r#""sasl.username" = "cardwatch""#,
                 r#""sasl.password_file" = "/run/secrets/kafka-password""#,
             ],
@@ -133,15 +126,35 @@ impl Section for Properties {
 
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let mut properties = BTreeMap::new();
+        let mut places = BTreeMap::new();
+        let mut unread = false;
         for (name, (place, value)) in reader.map(PATH, &property(), name_of) {
-            match check(&name, value) {
-                Ok((name, value)) => {
-                    properties.insert(name, value);
+            let checked = check(&name, value).and_then(|(usual, value)| match places.contains_key(&usual) {
+                true => {
+                    Err(("says again what another property says".to_owned(), format!("\"{usual}\" alone")))
                 }
-                Err((message, advice)) => complain(reader, place, &name, message, advice),
+                false => Ok((usual, value)),
+            });
+            match checked {
+                Ok((usual, value)) => {
+                    places.insert(usual.clone(), (name, place));
+                    properties.insert(usual, value);
+                }
+                Err((message, advice)) => {
+                    unread |= name == PROTOCOL;
+                    complain(reader, place, &name, message, advice);
+                }
             }
         }
-        Some(Properties(properties))
+        let properties = Properties(properties);
+        // Where it is not known how brokers are spoken to, nothing is known to fit or not to.
+        let found = if unread { Vec::new() } else { disagreements(&properties) };
+        for (name, message, advice) in found {
+            if let Some((written, place)) = places.get(name) {
+                complain(reader, place.clone(), written, message, advice);
+            }
+        }
+        Some(properties)
     }
 }
 
@@ -151,28 +164,163 @@ fn complain(reader: &mut Reader<'_>, place: Place, name: &str, message: String, 
 
 /// The property to hand to the client, or what is wrong with it and what to write instead.
 fn check(name: &str, value: String) -> Result<(String, String), (String, String)> {
-    let plain = name.strip_suffix(FILE_SUFFIX).unwrap_or(name);
-    if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| *refused == plain) {
+    let plain = usual(name.strip_suffix(FILE_SUFFIX).unwrap_or(name));
+    if let Some(reason) = why(plain) {
         return Err((format!("is not yours to set: {reason}"), "nothing: leave it out".to_owned()));
     }
-    if plain != name {
-        let secret = read_secret(Path::new(&value))
-            .map_err(|message| (message, "the path of a readable file".to_owned()))?;
-        return Ok((plain.to_owned(), secret));
-    }
-    if SECRET.contains(&name) {
-        let advice = format!("\"{name}{FILE_SUFFIX}\" and the path of a file that holds it");
+    let is_secret = SECRET.contains(&plain);
+    if is_secret && !name.ends_with(FILE_SUFFIX) {
+        let advice = format!("\"{plain}{FILE_SUFFIX}\" and the path of a file that holds it");
         return Err(("a secret has no place in the configuration".to_owned(), advice));
     }
-    Ok((name.to_owned(), value))
+    let value = match (name.ends_with(FILE_SUFFIX), is_secret) {
+        (false, _) => value,
+        (true, true) => {
+            read_secret(Path::new(&value)).map_err(|message| (message, SECRET_FILE.to_owned()))?
+        }
+        (true, false) => {
+            let message = "is no secret, and only those are read from files".to_owned();
+            return Err((message, format!("\"{plain}\" and its value")));
+        }
+    };
+    if SECRET_FILES.contains(&plain) {
+        // The client reads it by itself, and would not mind who else may.
+        read_private(Path::new(&value)).map_err(|message| (message, SECRET_FILE.to_owned()))?;
+    }
+    match built::check(plain, &value) {
+        Ok(()) => Ok((plain.to_owned(), value)),
+        Err(Refused::NotBuiltIn) if !built::speaks_tls() => {
+            Err((format!("cannot be: {NO_TLS}"), "nothing, or use a binary of the default build".to_owned()))
+        }
+        Err(Refused::NotBuiltIn) => {
+            let message = "is not built in: `cardwatch --version` shows what is".to_owned();
+            Err((message, "nothing: leave it out".to_owned()))
+        }
+        Err(Refused::Unknown) => {
+            let message = format!("is no property of librdkafka {}", built::librdkafka_version());
+            Err((message, "a name of its CONFIGURATION.md".to_owned()))
+        }
+        Err(Refused::Value) => {
+            let message = "is not a value that the client takes for it".to_owned();
+            Err((message, "one that librdkafka's CONFIGURATION.md lists".to_owned()))
+        }
+    }
 }
 
-/// The text of a file without the line's end that editors add.
-fn read_secret(path: &Path) -> Result<String, String> {
-    let length = std::fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?.len();
-    if length > SECRET_BYTES_MAX {
-        return Err(format!("cannot be read: larger than {SECRET_BYTES_MAX} bytes"));
+/// A file that nobody else may read. What is wrong is told without its path: it is a value, and somebody may have
+/// written the secret itself.
+fn read_private(path: &Path) -> Result<Secret, String> {
+    if path.as_os_str().is_empty() {
+        return Err("names no file".to_owned());
     }
-    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+    let named = path.display().to_string();
+    private::read(path, SECRET_BYTES_MAX).map_err(|error| error.to_string().replace(&named, "the file"))
+}
+
+/// A secret's text without white space at its end, which editors add.
+fn read_secret(path: &Path) -> Result<String, String> {
+    let secret = read_private(path)?;
+    match std::str::from_utf8(secret.expose()) {
+        Ok("") => Err("names an empty file".to_owned()),
+        Ok(text) if !text.contains('\0') => Ok(text.to_owned()),
+        _ => Err("names a file that holds something else than text".to_owned()),
+    }
+}
+
+/// Properties that do nothing, or not what they seem to, for want of others: their names, what is wrong, what to do.
+fn disagreements(properties: &Properties) -> Vec<(&str, String, String)> {
+    let protocol = properties.protocol();
+    let (tls, sasl) = (protocol.contains("ssl"), protocol.starts_with("sasl"));
+    let mut found = Vec::new();
+    for (name, _) in properties.iter() {
+        let wanted = match name {
+            _ if name.starts_with("ssl.") && !tls => {
+                if sasl {
+                    "sasl_ssl"
+                } else {
+                    "ssl"
+                }
+            }
+            _ if name.starts_with("sasl.") && !sasl => {
+                if tls {
+                    "sasl_ssl"
+                } else {
+                    "sasl_plaintext"
+                }
+            }
+            _ => continue,
+        };
+        let message = format!("does nothing: security.protocol is {protocol}");
+        found.push((
+            name,
+            message,
+            format!("\"security.protocol\" = \"{wanted}\" as well, or leave this out"),
+        ));
+    }
+    let words = MECHANISMS.map(|mechanism| format!("\"{mechanism}\"")).join(", ");
+    match properties.get("sasl.mechanism").filter(|_| sasl) {
+        None if sasl => {
+            let message =
+                "needs sasl.mechanism: where it is not set, the client takes Kerberos, which is not built in";
+            found.push((PROTOCOL, message.to_owned(), format!("\"sasl.mechanism\" as well: one of {words}")));
+        }
+        Some(mechanism) if !MECHANISMS.contains(&mechanism) => {
+            found.push((
+                "sasl.mechanism",
+                "is not built in, or not so written".to_owned(),
+                format!("one of {words}"),
+            ));
+        }
+        Some("OAUTHBEARER") | None => {}
+        Some(_) => {
+            let missing =
+                ["sasl.username", "sasl.password"].into_iter().filter(|name| properties.get(name).is_none());
+            for missing in missing {
+                let name = if SECRET.contains(&missing) {
+                    format!("{missing}{FILE_SUFFIX}")
+                } else {
+                    missing.to_owned()
+                };
+                found.push(("sasl.mechanism", format!("needs {missing}"), format!("\"{name}\" as well")));
+            }
+        }
+    }
+    for (one, other) in [
+        ("ssl.certificate.location", "ssl.key.location"),
+        ("ssl.key.location", "ssl.certificate.location"),
+        ("ssl.keystore.location", "ssl.keystore.password"),
+    ] {
+        // A key may also come as a secret, and a certificate as a text.
+        let others = [other.to_owned(), other.replace(".location", ".pem")];
+        if properties.get(one).is_some() && others.iter().all(|other| properties.get(other).is_none()) {
+            let written =
+                if SECRET.contains(&other) { format!("{other}{FILE_SUFFIX}") } else { other.to_owned() };
+            found.push((one, format!("needs {other}"), format!("\"{written}\" as well")));
+        }
+    }
+    found
+}
+
+/// What is allowed and should be known.
+pub(super) fn remarks(properties: &Properties) -> Vec<String> {
+    let mut remarks = Vec::new();
+    let protocol = properties.protocol();
+    if protocol == "sasl_plaintext" {
+        let shown = match properties.get("sasl.mechanism") {
+            Some("PLAIN") => "the password and the transactions travel",
+            Some("OAUTHBEARER") => "the token and the transactions travel",
+            _ => "the transactions travel",
+        };
+        remarks.push(format!(
+            "kafka.properties.security.protocol: is sasl_plaintext: {shown} as plain text; use sasl_ssl"
+        ));
+    }
+    if protocol.contains("ssl") && properties.get("ssl.endpoint.identification.algorithm") == Some("none") {
+        remarks.push(
+            "kafka.properties.ssl.endpoint.identification.algorithm: is none: whoever has any certificate of the same \
+             authority can pass for a broker"
+                .to_owned(),
+        );
+    }
+    remarks
 }

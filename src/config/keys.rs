@@ -77,7 +77,7 @@ fn read<T>(reader: &mut Reader<'_>, section: &str, shape: &Shape<T>) -> BTreeMap
 }
 
 /// A list of texts, the program first; in a variable, the same list as TOML.
-fn command() -> Shape<Vec<String>> {
+pub(super) fn command() -> Shape<Vec<String>> {
     let allowed = "a list in which the program comes first, such as [\"/usr/local/bin/unwrap-key\", \"k2\"]";
     Shape {
         allowed: allowed.to_owned(),
@@ -87,6 +87,22 @@ fn command() -> Shape<Vec<String>> {
                 Ok(value) => words(value.get_ref()),
                 Err(_) => Err("is not a list".to_owned()),
             },
+        }),
+    }
+}
+
+/// The same, or an empty list for none.
+pub(super) fn command_or_none() -> Shape<Vec<String>> {
+    let some = command();
+    let is_empty = |value: &DeValue<'_>| value.as_array().is_some_and(|array| array.is_empty());
+    Shape {
+        allowed: format!("{}, or [] for none", some.allowed),
+        read: Box::new(move |input| match input {
+            Input::Value(value) if is_empty(value) => Ok(Vec::new()),
+            Input::Text(text) if DeValue::parse(text).is_ok_and(|value| is_empty(value.get_ref())) => {
+                Ok(Vec::new())
+            }
+            _ => (some.read)(input),
         }),
     }
 }

@@ -23,7 +23,7 @@ mod webhooks;
 
 use std::path::Path;
 
-pub use kafka::Properties;
+pub use kafka::{Oauth, Properties};
 pub use keys::{KeyCommands, KeyFiles};
 pub use mapping::{MappingSettings, ReferencePointers};
 pub use problem::{Place, Problem, Problems};
@@ -99,6 +99,8 @@ pub struct Settings {
 pub struct Kafka {
     /// The brokers to ask first, `HOST:PORT` separated by commas.
     pub bootstrap_servers: String,
+    /// Where the token comes from that brokers are shown.
+    pub oauth: Oauth,
     /// Properties of the client, secrets among them.
     pub properties: Properties,
 }
@@ -176,6 +178,7 @@ impl Settings {
 
     fn read_sections(reader: &mut Reader<'_>) -> Option<Settings> {
         let kafka = sections::Brokers::read(reader);
+        let oauth = Oauth::read(reader);
         let properties = Properties::read(reader);
         let topics = Topics::read(reader);
         let input = sections::InputTopic::read(reader);
@@ -203,7 +206,11 @@ impl Settings {
         let webhooks = Webhooks::read(reader);
         let input = input?;
         Some(Settings {
-            kafka: Kafka { bootstrap_servers: kafka?.bootstrap_servers, properties: properties? },
+            kafka: Kafka {
+                bootstrap_servers: kafka?.bootstrap_servers,
+                oauth: oauth?,
+                properties: properties?,
+            },
             topics: topics?,
             input: Input { topic: input.topic, start: input.start, card: card? },
             mapping: mapping?,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::kafka::Properties;
+use super::kafka::{Oauth, Properties};
 use super::keys::{KeyCommands, KeyFiles};
 use super::mapping::{MappingSettings, ReferencePointers};
 use super::section::{KeyDescription, Section, SectionDescription};
@@ -30,6 +30,7 @@ const HEAD: &str = "\
 pub(super) fn sections() -> Vec<SectionDescription> {
     vec![
         Brokers::describe(),
+        Oauth::describe(),
         Properties::describe(),
         Topics::describe(),
         InputTopic::describe(),

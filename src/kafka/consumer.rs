@@ -129,9 +129,8 @@ impl GroupConsumer {
     /// # Errors
     /// When the client refuses its configuration.
     pub fn join(cluster: &Cluster, group: &str, topic: &str) -> Result<GroupConsumer, KafkaError> {
-        let consumer: BaseConsumer<GroupContext> =
-            cluster.group_consumer(group).create_with_context(GroupContext::new())?;
-        let consumer = Arc::new(consumer);
+        let consumer: Arc<BaseConsumer<GroupContext>> =
+            cluster.open(&cluster.group_consumer(group), GroupContext::new())?;
         let queue = Queue::new(Arc::clone(&consumer))
             .ok_or_else(|| KafkaError::ClientCreation("no queue".to_owned()))?;
         consumer.subscribe(&[topic])?;
@@ -306,8 +305,8 @@ impl Lookup {
     /// # Errors
     /// When the client refuses its configuration.
     pub fn new(cluster: &Cluster, group: &str, topic: &str) -> Result<Lookup, KafkaError> {
-        let consumer = cluster.group_consumer(group).create_with_context(GroupContext::new())?;
-        Ok(Lookup { consumer: Arc::new(consumer), topic: topic.to_owned() })
+        let consumer = cluster.open(&cluster.group_consumer(group), GroupContext::new())?;
+        Ok(Lookup { consumer, topic: topic.to_owned() })
     }
 
     /// The *stable* committed offset of each partition. While a transaction that commits offsets is

@@ -17,7 +17,7 @@ const POLL_EVERY: u64 = 256;
 
 /// Writes records.
 pub struct Feed {
-    producer: BaseProducer<Deliveries>,
+    producer: Arc<BaseProducer<Deliveries>>,
     notes: Arc<Notes>,
     clock: Arc<dyn Clock>,
     sent: u64,
@@ -37,7 +37,7 @@ impl Feed {
     pub fn new(cluster: &Cluster, clock: Arc<dyn Clock>) -> Result<Feed, KafkaError> {
         let context = Context::default();
         let notes = Arc::clone(&context.notes);
-        let producer = cluster.feed().create_with_context(Deliveries { base: context })?;
+        let producer = cluster.open(&cluster.feed(), Deliveries { base: context })?;
         Ok(Feed { producer, notes, clock, sent: 0 })
     }
 

@@ -1,6 +1,6 @@
 //! Fetches single records by their place: what an index in memory only points at.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -26,7 +26,7 @@ pub struct Fetched {
 
 /// Fetches committed records of one topic; shared by threads, one at a time.
 pub struct Fetcher {
-    consumer: Mutex<BaseConsumer<Context>>,
+    consumer: Mutex<Arc<BaseConsumer<Context>>>,
     topic: String,
 }
 
@@ -46,7 +46,7 @@ impl Fetcher {
         // One record is wanted, not what stands behind it. The first batch comes whole, however large.
         config.set("queued.min.messages", "1");
         config.set("fetch.message.max.bytes", "16384");
-        let consumer = config.create_with_context(Context::default())?;
+        let consumer = cluster.open(&config, Context::default())?;
         Ok(Fetcher { consumer: Mutex::new(consumer), topic: topic.to_owned() })
     }
 

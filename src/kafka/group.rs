@@ -1,6 +1,8 @@
 //! A consumer group seen from outside: what it has committed, who is in it, and setting its offsets while
 //! nobody is.
 
+use std::sync::Arc;
+
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -11,7 +13,7 @@ use super::producer::{Progress, to_list};
 
 /// A consumer group.
 pub struct Group {
-    consumer: BaseConsumer<Context>,
+    consumer: Arc<BaseConsumer<Context>>,
     name: String,
 }
 
@@ -38,7 +40,7 @@ impl Group {
     /// # Errors
     /// When the client refuses its configuration.
     pub fn new(cluster: &Cluster, name: &str) -> Result<Group, KafkaError> {
-        let consumer = cluster.group_consumer(name).create_with_context(Context::default())?;
+        let consumer = cluster.open(&cluster.group_consumer(name), Context::default())?;
         Ok(Group { consumer, name: name.to_owned() })
     }
 

@@ -1,8 +1,9 @@
 //! The only `unsafe` of the program: what rust-rdkafka does not wrap.
 //!
-//! Three things. Taking records in batches from a queue of our own (per-message `poll` costs as much
+//! Five things. Taking records in batches from a queue of our own (per-message `poll` costs as much
 //! as all other work together). Holding a partition back by forwarding its queue to nowhere, which is
-//! how a partition waits for its state without being paused. Asking for a topic's id.
+//! how a partition waits for its state without being paused. Asking what a topic or a group is to this user: its id
+//! and the rights on it. Giving a client a token without polling it. Asking OpenSSL for its version.
 //!
 //! Safety rests on three facts of librdkafka 2.12 (rdkafka.h): a client handle may be used from any
 //! thread; a message stays valid until `rd_kafka_message_destroy`; a queue handle keeps its queue alive
@@ -12,7 +13,7 @@
 //! there as events, and the batch call would answer them by dropping the assignment.
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_char};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka_sys as sys;
 
+use super::token::Token;
 use crate::domain::time::Timestamp;
 
 /// A queue of our own, filled by the partitions forwarded to it.
@@ -296,50 +298,146 @@ pub(super) fn send_offsets<C: ClientContext>(
     }
 }
 
-/// The id that the cluster gave a topic, as text; `None` where the broker keeps none or does not answer
-/// in `wait`. A topic that was deleted and made again has another.
-pub(super) fn topic_id<C: ClientContext>(client: &Client<C>, topic: &str, wait: Duration) -> Option<String> {
-    let name = CString::new(topic).ok()?;
+/// What the cluster says of a topic or a group: a topic's id as text, why nothing is said, and the operations that this
+/// user may do, as numbers of the protocol. `None` where the broker does not tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Described {
+    pub(super) name: String,
+    pub(super) id: Option<String>,
+    pub(super) error: Option<RDKafkaErrorCode>,
+    pub(super) allowed: Option<Vec<i32>>,
+}
+
+/// What is described.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Topics,
+    Groups,
+}
+
+/// Asks for topics or groups by name; `None` where the cluster does not answer in `wait`.
+pub(super) fn describe<C: ClientContext>(
+    client: &Client<C>,
+    kind: Kind,
+    names: &[&str],
+    wait: Duration,
+) -> Option<Vec<Described>> {
+    let names: Vec<CString> = names.iter().map(|name| CString::new(*name)).collect::<Result<_, _>>().ok()?;
+    let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
     let wait_ms = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
-    // SAFETY: every handle made here is checked and destroyed here, in the reverse order; the result's
-    // parts live as long as the event and are copied before it is destroyed.
+    let operation = match kind {
+        Kind::Topics => sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
+        Kind::Groups => sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS,
+    };
+    // SAFETY: every handle made here is checked or never null, and destroyed here, in the reverse order; names are
+    // copied by the calls; the result's parts live as long as the event and are copied before it is destroyed.
     unsafe {
         let rk = client.native_ptr();
         let queue = sys::rd_kafka_queue_new(rk);
-        let options =
-            sys::rd_kafka_AdminOptions_new(rk, sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS);
+        let options = sys::rd_kafka_AdminOptions_new(rk, operation);
         let mut why = [0; 256];
         sys::rd_kafka_AdminOptions_set_request_timeout(options, wait_ms, why.as_mut_ptr(), why.len());
-        let mut names = [name.as_ptr()];
-        let topics = sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), 1);
-        sys::rd_kafka_DescribeTopics(rk, topics, options, queue);
+        let error = sys::rd_kafka_AdminOptions_set_include_authorized_operations(options, 1);
+        if !error.is_null() {
+            sys::rd_kafka_error_destroy(error);
+        }
+        match kind {
+            Kind::Topics => {
+                let topics =
+                    sys::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
+                sys::rd_kafka_DescribeTopics(rk, topics, options, queue);
+                sys::rd_kafka_TopicCollection_destroy(topics);
+            }
+            Kind::Groups => sys::rd_kafka_DescribeConsumerGroups(
+                rk,
+                pointers.as_mut_ptr(),
+                pointers.len(),
+                options,
+                queue,
+            ),
+        }
         let event = sys::rd_kafka_queue_poll(queue, wait_ms.saturating_add(500));
-        let id = if event.is_null() { None } else { id_of(event) };
+        let described = if event.is_null() { None } else { described(event, kind) };
         if !event.is_null() {
             sys::rd_kafka_event_destroy(event);
         }
-        sys::rd_kafka_TopicCollection_destroy(topics);
         sys::rd_kafka_AdminOptions_destroy(options);
         sys::rd_kafka_queue_destroy(queue);
-        id
+        described
     }
 }
 
 /// # Safety
 /// `event` is a valid event.
-unsafe fn id_of(event: *mut sys::rd_kafka_event_t) -> Option<String> {
-    // SAFETY: the accessors return null on events of another type; lists have `count` entries.
+unsafe fn described(event: *mut sys::rd_kafka_event_t, kind: Kind) -> Option<Vec<Described>> {
+    let (mut count, mut operations) = (0, 0);
+    // SAFETY: the accessors return null on events of another type; lists have as many entries as they say, none null.
     unsafe {
-        let result = sys::rd_kafka_event_DescribeTopics_result(event);
-        if result.is_null() {
-            return None;
+        if kind == Kind::Topics {
+            let result = sys::rd_kafka_event_DescribeTopics_result(event).as_ref()?;
+            let list = sys::rd_kafka_DescribeTopics_result_topics(result, &mut count);
+            let topic = |at| {
+                let one = *list.add(at);
+                let allowed = sys::rd_kafka_TopicDescription_authorized_operations(one, &mut operations);
+                Described {
+                    name: text(sys::rd_kafka_TopicDescription_name(one)),
+                    id: id_text(sys::rd_kafka_TopicDescription_topic_id(one)),
+                    error: code(sys::rd_kafka_TopicDescription_error(one)),
+                    allowed: numbers(allowed, operations),
+                }
+            };
+            return Some((0..count).map(topic).collect());
         }
-        let mut count = 0;
-        let list = sys::rd_kafka_DescribeTopics_result_topics(result, &mut count);
-        if list.is_null() || count == 0 || (*list).is_null() {
-            return None;
-        }
-        let id = sys::rd_kafka_TopicDescription_topic_id(*list);
+        let result = sys::rd_kafka_event_DescribeConsumerGroups_result(event).as_ref()?;
+        let list = sys::rd_kafka_DescribeConsumerGroups_result_groups(result, &mut count);
+        let group = |at| {
+            let one = *list.add(at);
+            let allowed = sys::rd_kafka_ConsumerGroupDescription_authorized_operations(one, &mut operations);
+            Described {
+                name: text(sys::rd_kafka_ConsumerGroupDescription_group_id(one)),
+                id: None,
+                error: code(sys::rd_kafka_ConsumerGroupDescription_error(one)),
+                allowed: numbers(allowed, operations),
+            }
+        };
+        Some((0..count).map(group).collect())
+    }
+}
+
+/// # Safety
+/// `text` is null or a text that ends with a null byte.
+unsafe fn text(text: *const c_char) -> String {
+    // SAFETY: the caller's promise.
+    if text.is_null() {
+        String::new()
+    } else {
+        unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
+    }
+}
+
+/// # Safety
+/// `error` is null or a valid error.
+unsafe fn code(error: *const sys::rd_kafka_error_t) -> Option<RDKafkaErrorCode> {
+    // SAFETY: the caller's promise; the code of no error is none.
+    match unsafe { sys::rd_kafka_error_code(error) } {
+        sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => None,
+        code => Some(code.into()),
+    }
+}
+
+/// # Safety
+/// `operations` is null or a list of so many.
+unsafe fn numbers(operations: *const sys::rd_kafka_AclOperation_t, count: usize) -> Option<Vec<i32>> {
+    // SAFETY: the caller's promise. Read as numbers: a newer broker may know operations that the enum does not.
+    (!operations.is_null())
+        .then(|| unsafe { std::slice::from_raw_parts(operations.cast::<i32>(), count) }.to_vec())
+}
+
+/// # Safety
+/// `id` is null or a valid id.
+unsafe fn id_text(id: *const sys::rd_kafka_Uuid_t) -> Option<String> {
+    // SAFETY: the caller's promise; the text belongs to the id.
+    unsafe {
         if id.is_null()
             || (sys::rd_kafka_Uuid_most_significant_bits(id) == 0
                 && sys::rd_kafka_Uuid_least_significant_bits(id) == 0)
@@ -349,4 +447,47 @@ unsafe fn id_of(event: *mut sys::rd_kafka_event_t) -> Option<String> {
         let text = sys::rd_kafka_Uuid_base64str(id);
         (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned())
     }
+}
+
+/// Gives a client the token that it shows to brokers from now on. Its connections, those that wait for one too, take
+/// it by themselves.
+pub(super) fn set_token<C: ClientContext>(client: &Client<C>, token: &Token) -> Result<(), String> {
+    // Wiped: librdkafka keeps a copy of its own.
+    let text = zeroize::Zeroizing::new([token.text.expose(), b"\0"].concat());
+    let text = CStr::from_bytes_with_nul(&text).map_err(|_| "the token holds a null byte".to_owned())?;
+    let subject =
+        CString::new(token.subject.as_str()).map_err(|_| "the token's subject holds a null byte")?;
+    let mut why = [0; 256];
+    // SAFETY: the client is valid; the texts are copied by the call; `why` is filled with a text that ends in it.
+    let (result, why) = unsafe {
+        let result = sys::rd_kafka_oauthbearer_set_token(
+            client.native_ptr(),
+            text.as_ptr(),
+            token.expires_at.millis(),
+            subject.as_ptr(),
+            std::ptr::null_mut(),
+            0,
+            why.as_mut_ptr(),
+            why.len(),
+        );
+        (result, CStr::from_ptr(why.as_ptr()).to_string_lossy().into_owned())
+    };
+    match result {
+        sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
+        // It would repeat a token of characters that it does not take.
+        sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__INVALID_ARG if !why.starts_with("Must supply") => {
+            Err("the token holds characters that are not printable".to_owned())
+        }
+        _ => Err(why),
+    }
+}
+
+/// The name and version of OpenSSL.
+#[cfg(feature = "tls")]
+pub(super) fn openssl_version() -> Option<String> {
+    const NAME_AND_VERSION: std::ffi::c_int = 0;
+    // SAFETY: may be called at any time; the text is static.
+    let version = unsafe { openssl_sys::OpenSSL_version(NAME_AND_VERSION) };
+    // SAFETY: as above.
+    (!version.is_null()).then(|| unsafe { text(version) })
 }

@@ -4,14 +4,17 @@
 //! instead, behind which an open transaction may hide what a restore must wait for.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::Metadata;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::client::{ASK_TIMEOUT, Cluster, Context};
 use super::native;
+use crate::clock::{Clock, SystemClock};
 use crate::domain::time::Timestamp;
 
 /// The offsets a partition holds: from `low` up to, not including, `high`.
@@ -23,25 +26,46 @@ pub struct Watermarks {
     pub high: i64,
 }
 
+/// Where nobody has answered yet, after how long it is looked whether brokers let this process in at all.
+const FIRST_WAITS: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(1)];
+/// Events looked at between two waits: a client that is refused has a few in a second, and with the property `debug`
+/// many lines for each.
+const EVENTS_MAX: usize = 5_000;
+
 /// A question failed.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{servers} did not answer ({what}: {cause})")]
+#[error("{}", self.words())]
 pub struct AskError {
     /// Who was asked.
     pub servers: Arc<str>,
     /// What was asked.
     pub what: String,
     /// What the client said.
-    pub cause: KafkaError,
+    pub cause: Box<KafkaError>,
+    /// Why the brokers let nobody in, and what to do about it, where they do not.
+    pub refusal: Option<String>,
+}
+
+impl AskError {
+    fn words(&self) -> String {
+        let AskError { servers, what, cause, refusal } = self;
+        match refusal {
+            Some(reason) => format!("{servers} refuse this process ({reason})"),
+            None => format!("{servers} did not answer ({what}: {cause})"),
+        }
+    }
 }
 
 /// Asks the cluster; shared by all threads of the process.
 #[derive(Clone)]
 pub struct Probe {
     servers: Arc<str>,
+    security: Arc<str>,
     uncommitted: Arc<BaseConsumer<Context>>,
     committed: Arc<BaseConsumer<Context>>,
     asks_ids: bool,
+    /// Somebody has answered before.
+    reached: Arc<AtomicBool>,
     metadata_within: Duration,
 }
 
@@ -57,15 +81,17 @@ impl Probe {
     /// # Errors
     /// When the client refuses its configuration.
     pub fn new(cluster: &Cluster) -> Result<Probe, KafkaError> {
-        let uncommitted = cluster.uncommitted().create_with_context(Context::default())?;
+        let uncommitted = cluster.open(&cluster.uncommitted(), Context::default())?;
         let mut stable = cluster.uncommitted();
         stable.set("isolation.level", "read_committed");
-        let committed = stable.create_with_context(Context::default())?;
+        let committed = cluster.open(&stable, Context::default())?;
         Ok(Probe {
             servers: cluster.bootstrap_servers.as_str().into(),
-            uncommitted: Arc::new(uncommitted),
-            committed: Arc::new(committed),
+            security: cluster.security().into(),
+            uncommitted,
+            committed,
             asks_ids: true,
+            reached: Arc::default(),
             metadata_within: ASK_TIMEOUT,
         })
     }
@@ -90,14 +116,64 @@ impl Probe {
     /// # Errors
     /// When the cluster does not answer.
     pub fn partitions(&self, topic: &str) -> Result<Option<i32>, AskError> {
-        let metadata = self
-            .uncommitted
-            .fetch_metadata(Some(topic), self.metadata_within)
-            .map_err(|cause| self.failed(format!("metadata of topic {topic}"), cause))?;
+        let metadata = self.reach(topic)?;
         let found = metadata.topics().iter().find(|found| found.name() == topic);
+        let error = found.and_then(|found| found.error()).map(RDKafkaErrorCode::from);
+        if let Some(hidden @ RDKafkaErrorCode::TopicAuthorizationFailed) = error {
+            // Told from a topic that does not exist: nobody needs to make it.
+            let refusal =
+                Some(format!("Describe on topic {topic} is missing; docs/kafka.md lists the rights"));
+            let what = format!("metadata of topic {topic}");
+            return Err(AskError { refusal, ..self.failed(what, KafkaError::MetadataFetch(hidden)) });
+        }
         Ok(found
             .filter(|found| found.error().is_none() && !found.partitions().is_empty())
             .and_then(|found| i32::try_from(found.partitions().len()).ok()))
+    }
+
+    /// Metadata of one topic. Where brokers refuse this process that is told soon: nobody would answer later.
+    pub(super) fn reach(&self, topic: &str) -> Result<Metadata, AskError> {
+        let what = || format!("metadata of topic {topic}");
+        let notes = &self.uncommitted.context().notes;
+        let deadline = SystemClock.instant() + self.metadata_within;
+        // Once somebody has answered, what was refused may be long ago, for events lie in the queue until they are asked
+        // for: then silence is only silence, and all the time there is goes to one question.
+        let mut looks = if self.reached.load(Ordering::Relaxed) { [].iter() } else { FIRST_WAITS.iter() };
+        loop {
+            let left = deadline.saturating_duration_since(SystemClock.instant());
+            let look = looks.next().filter(|look| **look < left);
+            let cause = match self.uncommitted.fetch_metadata(Some(topic), *look.unwrap_or(&left)) {
+                Ok(metadata) => {
+                    self.reached.store(true, Ordering::Relaxed);
+                    return Ok(metadata);
+                }
+                Err(cause) => cause,
+            };
+            // Nothing but events comes here, for nothing is assigned. A line of the log ends a poll as if there were no
+            // more, so it is not looked until it is empty but often enough.
+            (0..EVENTS_MAX).for_each(|_| drop(self.uncommitted.poll(Duration::ZERO)));
+            // The first look is no proof: a broker that starts may not know its users yet.
+            let certain = look != Some(&FIRST_WAITS[0]) && !self.reached.load(Ordering::Relaxed);
+            if let Some(reason) = notes.refusal().filter(|_| certain) {
+                let refusal = Some(format!("{}: {reason}", self.security));
+                return Err(AskError { refusal, ..self.failed(what(), cause) });
+            }
+            if look.is_none() && notes.closed_at_once() {
+                let closed = "connections are accepted and closed at once, as by a listener with another security.protocol";
+                return Err(self.failed(format!("{}; {closed}", what()), cause));
+            }
+            if look.is_none() {
+                return Err(self.failed(what(), cause));
+            }
+        }
+    }
+
+    /// What the cluster says of topics or groups; empty where it does not answer.
+    pub(super) fn describe(&self, kind: native::Kind, names: &[&str]) -> Vec<native::Described> {
+        match names {
+            [] => Vec::new(),
+            _ => native::describe(self.uncommitted.client(), kind, names, ASK_TIMEOUT).unwrap_or_default(),
+        }
     }
 
     /// The id of the cluster, as a check that it answers at all.
@@ -122,7 +198,7 @@ impl Probe {
     }
 
     fn failed(&self, what: String, cause: KafkaError) -> AskError {
-        AskError { servers: Arc::clone(&self.servers), what, cause }
+        AskError { servers: Arc::clone(&self.servers), what, cause: Box::new(cause), refusal: None }
     }
 
     fn ask_watermarks(
@@ -176,6 +252,6 @@ impl Probe {
         if !self.asks_ids {
             return None;
         }
-        native::topic_id(self.uncommitted.client(), topic, ASK_TIMEOUT)
+        self.describe(native::Kind::Topics, &[topic]).pop()?.id
     }
 }

@@ -427,10 +427,10 @@ fn is_fenced(code: RDKafkaErrorCode) -> bool {
 fn make(cluster: &Cluster, id: &str) -> Result<(Arc<BaseProducer<Deliveries>>, Arc<Notes>), KafkaError> {
     let context = Context::default();
     let notes = Arc::clone(&context.notes);
-    let producer: BaseProducer<Deliveries> =
-        cluster.producer(id).create_with_context(Deliveries { base: context })?;
+    let producer: Arc<BaseProducer<Deliveries>> =
+        cluster.open(&cluster.producer(id), Deliveries { base: context })?;
     producer.init_transactions(INIT_TIMEOUT)?;
-    Ok((Arc::new(producer), notes))
+    Ok((producer, notes))
 }
 
 pub(super) fn to_base<'a>(record: &Outgoing<'a>) -> BaseRecord<'a, [u8], [u8], ()> {

@@ -60,7 +60,7 @@ impl Reader {
         topic: &str,
         starts: &[(i32, i64)],
     ) -> Result<Reader, KafkaError> {
-        Reader::with(&cluster.reader(group), topic, starts)
+        Reader::with(cluster, &cluster.reader(group), topic, starts)
     }
 
     /// The same, keeping little ready: for small parts of a topic.
@@ -76,12 +76,16 @@ impl Reader {
         let mut config = cluster.reader(group);
         config.set("queued.min.messages", "1000");
         config.set("queued.max.messages.kbytes", "2048");
-        Reader::with(&config, topic, starts)
+        Reader::with(cluster, &config, topic, starts)
     }
 
-    fn with(config: &ClientConfig, topic: &str, starts: &[(i32, i64)]) -> Result<Reader, KafkaError> {
-        let consumer: BaseConsumer<Context> = config.create_with_context(Context::default())?;
-        let consumer = Arc::new(consumer);
+    fn with(
+        cluster: &Cluster,
+        config: &ClientConfig,
+        topic: &str,
+        starts: &[(i32, i64)],
+    ) -> Result<Reader, KafkaError> {
+        let consumer: Arc<BaseConsumer<Context>> = cluster.open(config, Context::default())?;
         let queue = Queue::new(Arc::clone(&consumer))
             .ok_or_else(|| KafkaError::ClientCreation("no queue".to_owned()))?;
         let mut assignment = TopicPartitionList::new();
@@ -130,5 +134,9 @@ pub(super) fn is_passing(code: RDKafkaErrorCode) -> bool {
             | RDKafkaErrorCode::CoordinatorLoadInProgress
             | RDKafkaErrorCode::NetworkException
             | RDKafkaErrorCode::OffsetNotAvailable
+            // Of a client that was let in before: a broker that starts may not know its users yet, and who looks after
+            // tokens and certificates may be late.
+            | RDKafkaErrorCode::Authentication
+            | RDKafkaErrorCode::SSL
     )
 }

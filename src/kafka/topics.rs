@@ -1,13 +1,13 @@
 //! The topics that must exist: what they must be like, what they are like, and how to make them so.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use super::client::{ASK_TIMEOUT, Cluster};
+use super::client::{ASK_TIMEOUT, Cluster, Context};
 use super::probe::{AskError, Probe};
 pub use super::stay::{self, Stay};
 
@@ -180,7 +180,7 @@ pub struct Checked {
 
 /// Looks at the topics and makes those that are missing.
 pub struct Topics {
-    admin: AdminClient<DefaultClientContext>,
+    admin: Arc<AdminClient<Context>>,
     probe: Probe,
     runtime: tokio::runtime::Runtime,
 }
@@ -219,7 +219,7 @@ impl Topics {
     /// # Errors
     /// When a client refuses its configuration.
     pub fn new(cluster: &Cluster, probe: Probe) -> Result<Topics, TopicsError> {
-        let admin = cluster.uncommitted().create()?;
+        let admin = cluster.open(&cluster.uncommitted(), Context::default())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         Ok(Topics { admin, probe, runtime })
     }

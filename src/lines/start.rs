@@ -62,7 +62,11 @@ impl Stopped {
 
 impl From<AskError> for Stopped {
     fn from(error: AskError) -> Stopped {
-        Stopped::new(exit::UNAVAILABLE, format!("{error}; {CLUSTER}"))
+        match error.refusal {
+            // Trying again would not help, and a service manager must not do it without end.
+            Some(_) => Stopped::new(exit::CONFIG, error.to_string()),
+            None => Stopped::new(exit::UNAVAILABLE, format!("{error}; {CLUSTER}")),
+        }
     }
 }
 

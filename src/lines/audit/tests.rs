@@ -8,6 +8,7 @@ use crate::domain::audit::Act;
 fn audit(file: &Path) -> Audit {
     let places = AuditPlaces {
         cluster: Cluster {
+            tokens: None,
             bootstrap_servers: "127.0.0.1:1".to_owned(),
             client_id: "test".to_owned(),
             properties: Default::default(),

@@ -156,6 +156,7 @@ impl Clock for Virtual {
 /// A cluster that is not there; nothing asks it.
 static NOWHERE: LazyLock<(Cluster, Probe)> = LazyLock::new(|| {
     let cluster = Cluster {
+        tokens: None,
         bootstrap_servers: "127.0.0.1:1".to_owned(),
         client_id: "town".to_owned(),
         properties: Default::default(),
