@@ -49,7 +49,7 @@ pub(crate) struct Instance {
 impl Stage {
     /// Boots a broker; `properties` are added to its own.
     pub(crate) fn new(properties: Vec<(&'static str, String)>) -> Stage {
-        let options = BrokerOptions { heap_mib: 768, properties };
+        let options = BrokerOptions { heap_mib: 768, properties, ..BrokerOptions::default() };
         let broker = own_broker("figures", options).expect("asked before");
         let files = TempDir::new().expect("a place for keys and rules");
         std::fs::write(files.path().join(EVERY_SIGHTING.0), EVERY_SIGHTING.1).expect("writable");

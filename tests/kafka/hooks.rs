@@ -31,7 +31,11 @@ pub struct House {
 impl House {
     /// A house; `None` where there is no broker.
     pub fn new(area: &str) -> Option<House> {
-        let deployment = Deployment::new(area)?;
+        Some(House::on(Deployment::new(area)?))
+    }
+
+    /// The same on a deployment that is there.
+    pub fn on(deployment: Deployment) -> House {
         let list = deployment.file("list", lines(0..100));
         ok(deployment.open("shop", &["--list", &list]));
         let secret = SigningKey::fresh(Scheme::Symmetric, &[7; 32]).to_string();
@@ -39,7 +43,7 @@ impl House {
         std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        Some(House { deployment, runtime, secret, sent: 0 })
+        House { deployment, runtime, secret, sent: 0 }
     }
 
     /// A receiver, on loopback.

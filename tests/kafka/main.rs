@@ -31,6 +31,7 @@ mod memory;
 mod page;
 mod quarter;
 mod rotation;
+mod secured;
 mod service;
 mod starts;
 mod sweeping;

@@ -28,11 +28,24 @@ pub struct BrokerOptions {
     pub heap_mib: u32,
     /// Lines appended to server.properties; the last of a name wins.
     pub properties: Vec<(&'static str, String)>,
+    /// Listeners beside the plain one.
+    pub listeners: Vec<Listener>,
+}
+
+/// A further listener of a broker, on loopback.
+#[derive(Debug, Clone, Copy)]
+pub struct Listener {
+    /// Its name in server.properties.
+    pub name: &'static str,
+    /// Its security protocol.
+    pub protocol: &'static str,
+    /// Where it listens.
+    pub port: u16,
 }
 
 impl Default for BrokerOptions {
     fn default() -> BrokerOptions {
-        BrokerOptions { heap_mib: 512, properties: Vec::new() }
+        BrokerOptions { heap_mib: 512, properties: Vec::new(), listeners: Vec::new() }
     }
 }
 
@@ -139,6 +152,11 @@ impl Broker {
     /// The broker as seen by one test, whose topics start with `area` and a number.
     pub fn kafka(&self, area: &str) -> Kafka {
         Kafka::new(&self.bootstrap, &self.data(), area, 1)
+    }
+
+    /// What Kafka's own tools are run with.
+    pub fn class_path(&self) -> &str {
+        &self.class_path
     }
 
     /// The directory that holds the segment files.
@@ -294,14 +312,17 @@ pub(super) fn tail(log: &str) -> String {
 fn properties(seat: &Seat, data: &Path, options: &BrokerOptions) -> String {
     let [port, controller_port] = seat.ports[seat.number];
     let [replicas, in_sync] = seat.replicas();
+    let more = |one: fn(&Listener) -> String| options.listeners.iter().map(one).collect::<String>();
+    let further = more(|listener| format!(",{}://127.0.0.1:{}", listener.name, listener.port));
+    let protocols = more(|listener| format!(",{}:{}", listener.name, listener.protocol));
     let mut text = format!(
         "process.roles=broker,controller
 node.id={}
 controller.quorum.voters={}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}{further}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}{further}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}
 log.dirs={}
 auto.create.topics.enable=false
 default.replication.factor={replicas}

@@ -25,6 +25,7 @@ pub mod load;
 pub mod told;
 pub mod wire;
 
+pub mod acls;
 pub mod broker;
 pub mod chaos;
 pub mod cluster;
@@ -35,9 +36,10 @@ pub mod program;
 pub mod receiver;
 pub mod records;
 pub mod schema;
+pub mod secured;
 pub mod tool;
 
-pub use broker::{Broker, BrokerOptions, own_broker, shared_kafka};
+pub use broker::{Broker, BrokerOptions, Listener, own_broker, shared_kafka};
 pub use cluster::{Cluster, shared_cluster};
 pub use deployment::{Deployment, Revision};
 pub use kafka::Kafka;
