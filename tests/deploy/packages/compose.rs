@@ -147,6 +147,8 @@ fn what_compose_sets_up_raises_alerts_and_its_receiver_verifies_them() {
     assert!(told.contains(" late ") && told.contains(" open"), "{told}");
 
     assert_eq!(unsigned(port), "HTTP/1.1 401 Unauthorized");
+    // The answer may be here before what was printed is.
+    receiver.await_line("refused", WITHIN);
     assert_eq!(receiver.stdout().iter().filter(|line| line.starts_with("refused")).count(), 1);
     assert_eq!(watch.terminate(Duration::from_secs(10)), Ended::Code(0));
 }
