@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::SystemClock;
-use crate::config::Settings;
+use crate::config::{Oauth, Settings};
 use crate::files::private;
 use crate::files::unwrap::{UnwrapError, unwrap};
 use crate::kafka::token::{TOKEN_BYTES_MAX, TokenSource, Tokens};
@@ -14,6 +14,11 @@ use crate::secret::Secret;
 
 /// Room for what a command writes: a token, its line end, and one byte more to see that nothing follows.
 const ROOM: usize = TOKEN_BYTES_MAX + 3;
+
+/// The tokens of this process, by what the settings say of them. Every part of it that reaches the cluster makes a
+/// [`Cluster`](crate::kafka::client::Cluster) of the settings; with tokens of its own each would run the command and
+/// keep a thread.
+static KNOWN: Mutex<Vec<(Oauth, Tokens)>> = Mutex::new(Vec::new());
 
 /// The tokens of the settings, where they name any.
 pub(super) fn tokens(settings: &Settings) -> Option<Tokens> {
@@ -25,7 +30,13 @@ pub(super) fn tokens(settings: &Settings) -> Option<Tokens> {
         }
         (None, []) => return None,
     };
-    Some(Tokens::new(source, Arc::new(SystemClock)))
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, tokens)) = known.iter().find(|(of, _)| of == oauth) {
+        return Some(tokens.clone());
+    }
+    let tokens = Tokens::new(source, Arc::new(SystemClock));
+    known.push((oauth.clone(), tokens.clone()));
+    Some(tokens)
 }
 
 /// A file that holds the token of the moment.
