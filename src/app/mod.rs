@@ -97,6 +97,8 @@ impl Service {
         registry: Registry,
     ) -> Result<Service, Stopped> {
         let fault = |error: &dyn std::fmt::Display| Stopped::new(exit::INTERNAL, error.to_string());
+        // The lines are started one after the other: that the first is ready says nothing before all are.
+        let _starting = health.condition("start", "the lines are being started");
         let mut probe = Probe::new(&plan.cluster).map_err(|error| {
             Stopped::new(exit::CONFIG, format!("the Kafka client refuses its settings: {error}"))
         })?;

@@ -54,8 +54,6 @@ pub(super) fn run(args: &Args, run: &RunArgs) -> Result<(), Stopped> {
     plan.audit = Some(audit.clone());
     plan.accept_gap = run.accept_gap.as_deref().map(|who| audit.claiming(Some(who)));
     let health = Health::new(Arc::clone(&clock));
-    // The lines are started one after the other: that the first is ready says nothing yet.
-    let starting = health.condition("start", "the lines are being started");
     let registry = Registry::new();
     declare_process(&settings, &registry)?;
     let mut signals = Signals::listen()?;
@@ -81,7 +79,6 @@ pub(super) fn run(args: &Args, run: &RunArgs) -> Result<(), Stopped> {
     let endpoints = plan.endpoints.clone();
     let service = Service::start(plan, Arc::clone(&clock), stop.clone(), health, registry)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), instance = settings.instance.id, "cardwatch runs");
-    drop(starting);
     let mut rotations = Rotations::default();
     while !stop.wait(LOOK_EVERY) {
         if rotations.are_new(service.rotated(&endpoints), clock.instant()) {
