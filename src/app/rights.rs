@@ -12,65 +12,41 @@ use crate::stop::exit;
 fn needed(plan: &Plan) -> Vec<Right> {
     use Operation::{DescribeConfigs, Read, Write};
     let topics = &plan.topics;
-    let lines = [
-        (
-            plan.sight,
-            vec![
-                (&topics.input, Read),
-                (&topics.sightings, Write),
-                (&topics.control, Read),
-                (&topics.control, Write),
-            ],
-        ),
+    let of = |operation, names: &[&String]| -> Vec<Right> {
+        let on = |name: &&String| Right { resource: Resource::Topic, name: (*name).clone(), operation };
+        names.iter().map(on).collect()
+    };
+    // Who runs, what it reads, what it writes.
+    let lines: [(bool, &[&String], &[&String]); 6] = [
+        (plan.sight, &[&topics.input, &topics.control], &[&topics.sightings, &topics.control]),
         (
             plan.score,
-            vec![
-                (&topics.sightings, Read),
-                (&topics.card_history, Read),
-                (&topics.card_history, Write),
-                (&topics.alerts, Write),
-                // Records of cards that are due are removed by whoever keeps histories.
-                (&topics.exposures, Write),
-                (&topics.outcomes, Read),
-                (&topics.outcomes, Write),
-            ],
+            &[&topics.sightings, &topics.card_history, &topics.outcomes],
+            // Records of cards that are due are removed by whoever keeps histories.
+            &[&topics.card_history, &topics.alerts, &topics.exposures, &topics.outcomes],
         ),
         (
             plan.books,
-            vec![
-                (&topics.outcomes, Read),
-                (&topics.outcomes, Write),
-                (&topics.alerts, Read),
-                (&topics.alerts, Write),
-                (&topics.card_history, Read),
-                (&topics.sightings, Read),
-                (&topics.control, Read),
-                (&topics.control, Write),
-            ],
+            &[&topics.outcomes, &topics.alerts, &topics.card_history, &topics.sightings, &topics.control],
+            &[&topics.outcomes, &topics.alerts, &topics.control],
         ),
         (
             plan.notify,
-            vec![
-                (&topics.alerts, Read),
-                (&topics.deliveries, Read),
-                (&topics.deliveries, Write),
-                (&topics.control, Read),
-                (&topics.control, Write),
-            ],
+            &[&topics.alerts, &topics.deliveries, &topics.control],
+            &[&topics.deliveries, &topics.control],
         ),
-        (plan.audit.is_some(), vec![(&topics.audit, Read), (&topics.audit, Write)]),
-        (true, vec![(&topics.exposures, Read), (&topics.dead_letters, Write)]),
+        (plan.audit.is_some(), &[&topics.audit], &[&topics.audit]),
+        (true, &[&topics.exposures], &[&topics.dead_letters]),
     ];
-    let on_topic = |(name, operation): (&String, Operation)| Right {
-        resource: Resource::Topic,
-        name: name.clone(),
-        operation,
-    };
-    let mut rights: Vec<Right> =
-        lines.into_iter().filter(|(runs, _)| *runs).flat_map(|(_, rights)| rights).map(on_topic).collect();
-    let own = rights.iter().map(|right| right.name.clone()).filter(|name| *name != topics.input);
-    let settings: Vec<String> = own.collect();
-    rights.extend(settings.iter().map(|name| on_topic((name, DescribeConfigs))));
+    let mut rights = Vec::new();
+    for (_, reads, writes) in lines.into_iter().filter(|(runs, ..)| *runs) {
+        rights.extend(of(Read, reads));
+        rights.extend(of(Write, writes));
+        // How it is kept is looked at of every topic but the user's own.
+        let own: Vec<&String> =
+            reads.iter().chain(writes).copied().filter(|name| **name != topics.input).collect();
+        rights.extend(of(DescribeConfigs, &own));
+    }
     let groups =
         [("sight", plan.sight), ("score", plan.score), ("books", plan.books), ("notify", plan.notify)];
     let on_group = |line| Right { resource: Resource::Group, name: plan.group(line), operation: Read };
