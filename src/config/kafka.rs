@@ -16,6 +16,7 @@ use super::section::{Section, SectionDescription, section};
 use super::shape::{Input, Shape, duration, optional, path};
 use crate::files::private;
 use crate::kafka::built::{self, MECHANISMS, NO_TLS, Refused};
+use crate::kafka::client::protocol;
 use crate::secret::Secret;
 use refused::{SECRET, SECRET_FILES, usual, why};
 
@@ -46,7 +47,7 @@ impl Properties {
 
     /// How brokers are spoken to: the words of `security.protocol`, in small letters.
     pub fn protocol(&self) -> String {
-        self.get(PROTOCOL).unwrap_or("plaintext").to_ascii_lowercase()
+        protocol(self.get(PROTOCOL))
     }
 
     /// Whether brokers are shown a token.
@@ -170,7 +171,7 @@ fn check(name: &str, value: String) -> Result<(String, String), (String, String)
     }
     let is_secret = SECRET.contains(&plain);
     if is_secret && !name.ends_with(FILE_SUFFIX) {
-        let advice = format!("\"{plain}{FILE_SUFFIX}\" and the path of a file that holds it");
+        let advice = format!("\"{}\" and the path of a file that holds it", as_written(plain));
         return Err(("a secret has no place in the configuration".to_owned(), advice));
     }
     let value = match (name.ends_with(FILE_SUFFIX), is_secret) {
@@ -227,28 +228,28 @@ fn read_secret(path: &Path) -> Result<String, String> {
     }
 }
 
+/// A property's name as it stands in the configuration: a secret is named by its file.
+fn as_written(name: &str) -> String {
+    let suffix = if SECRET.contains(&name) { FILE_SUFFIX } else { "" };
+    format!("{name}{suffix}")
+}
+
+/// That a property is nothing without another.
+fn needs<'a>(name: &'a str, other: &str) -> (&'a str, String, String) {
+    (name, format!("needs {other}"), format!("\"{}\" as well", as_written(other)))
+}
+
 /// Properties that do nothing, or not what they seem to, for want of others: their names, what is wrong, what to do.
 fn disagreements(properties: &Properties) -> Vec<(&str, String, String)> {
     let protocol = properties.protocol();
     let (tls, sasl) = (protocol.contains("ssl"), protocol.starts_with("sasl"));
     let mut found = Vec::new();
     for (name, _) in properties.iter() {
-        let wanted = match name {
-            _ if name.starts_with("ssl.") && !tls => {
-                if sasl {
-                    "sasl_ssl"
-                } else {
-                    "ssl"
-                }
-            }
-            _ if name.starts_with("sasl.") && !sasl => {
-                if tls {
-                    "sasl_ssl"
-                } else {
-                    "sasl_plaintext"
-                }
-            }
-            _ => continue,
+        let wanted = match (name.starts_with("ssl.") && !tls, name.starts_with("sasl.") && !sasl) {
+            (true, _) if !sasl => "ssl",
+            (_, true) if !tls => "sasl_plaintext",
+            (false, false) => continue,
+            _ => "sasl_ssl",
         };
         let message = format!("does nothing: security.protocol is {protocol}");
         found.push((
@@ -275,14 +276,7 @@ fn disagreements(properties: &Properties) -> Vec<(&str, String, String)> {
         Some(_) => {
             let missing =
                 ["sasl.username", "sasl.password"].into_iter().filter(|name| properties.get(name).is_none());
-            for missing in missing {
-                let name = if SECRET.contains(&missing) {
-                    format!("{missing}{FILE_SUFFIX}")
-                } else {
-                    missing.to_owned()
-                };
-                found.push(("sasl.mechanism", format!("needs {missing}"), format!("\"{name}\" as well")));
-            }
+            found.extend(missing.map(|missing| needs("sasl.mechanism", missing)));
         }
     }
     for (one, other) in [
@@ -293,9 +287,7 @@ fn disagreements(properties: &Properties) -> Vec<(&str, String, String)> {
         // A key may also come as a secret, and a certificate as a text.
         let others = [other.to_owned(), other.replace(".location", ".pem")];
         if properties.get(one).is_some() && others.iter().all(|other| properties.get(other).is_none()) {
-            let written =
-                if SECRET.contains(&other) { format!("{other}{FILE_SUFFIX}") } else { other.to_owned() };
-            found.push((one, format!("needs {other}"), format!("\"{written}\" as well")));
+            found.push(needs(one, other));
         }
     }
     found

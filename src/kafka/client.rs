@@ -48,6 +48,11 @@ pub struct Cluster {
     pub tokens: Option<Tokens>,
 }
 
+/// How brokers are spoken to, in small letters, where the property `security.protocol` is set to this or not at all.
+pub fn protocol(set: Option<&str>) -> String {
+    set.unwrap_or("plaintext").to_ascii_lowercase()
+}
+
 impl fmt::Debug for Cluster {
     /// Properties by name alone: among their values are passwords.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -88,8 +93,7 @@ impl Cluster {
 
     /// How brokers are spoken to: `security.protocol` in small letters, and the mechanism with SASL.
     pub fn security(&self) -> String {
-        let protocol = self.properties.get("security.protocol").map_or("plaintext", String::as_str);
-        let protocol = protocol.to_ascii_lowercase();
+        let protocol = protocol(self.properties.get("security.protocol").map(String::as_str));
         match self.properties.get("sasl.mechanism").filter(|_| protocol.starts_with("sasl")) {
             Some(mechanism) => format!("{protocol} with {mechanism}"),
             None => protocol,
