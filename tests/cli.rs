@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use support::Program;
 use support::load::card_number;
-use support::program::{Ended, Invocation};
+use support::program::{Ended, Invocation, write_private};
 use tempfile::TempDir;
 
 const WITHIN: Duration = Duration::from_secs(60);
@@ -184,9 +184,7 @@ fn a_token_is_made_once_in_a_file_of_its_own_and_checked_before_it_is_used() {
     };
     run(check(&file), 0);
     says(&run(check("nowhere"), 78), &["http.tokens desk", "cannot read nowhere"]);
-    let weak = home.path().join("weak").display().to_string();
-    std::fs::write(&weak, "hunter2\n").unwrap();
-    std::fs::set_permissions(&weak, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let weak = private(&home, "weak", "hunter2\n");
     says(&run(check(&weak), 78), &["token desk is too easy to guess", "cardwatch token new"]);
     std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o604)).unwrap();
     let refused = run(check(&file), 78);
@@ -344,8 +342,7 @@ fn every_right_to_remove_is_written_down() {
 /// A file for its owner alone; its path.
 fn private(home: &TempDir, name: &str, text: &str) -> String {
     let path = home.path().join(name);
-    std::fs::write(&path, text).unwrap();
-    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    write_private(&path, text);
     path.display().to_string()
 }
 

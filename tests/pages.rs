@@ -4,6 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 #![allow(unreachable_pub, reason = "a test binary exports nothing")]
 
+/// What of a page is prose, and what is code.
+#[path = "pages/blocks.rs"]
+mod blocks;
 /// Every command line in pages and in the help, against the program's own parser.
 #[path = "pages/commands.rs"]
 mod commands;

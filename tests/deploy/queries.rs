@@ -114,8 +114,7 @@ fn transaction(number: usize) -> String {
 /// The service with everything switched on, and an endpoint that takes what it is told.
 fn service(deployment: &Deployment, receiver: &Receiver) -> Program {
     let rules = deployment.file("rules.toml", RULES);
-    let secret = deployment.file("hooks.secret", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=");
-    std::fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let secret = deployment.private("hooks.secret", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=");
     deployment.run_with(&format!(
         "[alerts]\nrules = \"{rules}\"\n[dead_letters]\nstop_at = 1.0\n[[webhooks]]\nname = \"issuer\"\n\
          url = \"http://{}/hook\"\nallow_insecure = true\nallow_networks = [\"127.0.0.0/8\"]\nsecret_file = \"{secret}\"\n",

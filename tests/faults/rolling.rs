@@ -13,19 +13,8 @@ const LEAVES_WITHIN: Duration = Duration::from_secs(5);
 const LOAD: Load =
     Load { seed: 20_261_128, rate: 400, seconds: 900, cards: 400, exposed_percent: 25, partitions: 4 };
 
-/// Partitions of a line that a process has been given since it was started.
-fn flowing(crew: &mut Crew, member: usize, line: &str) -> usize {
-    let Some(program) = crew.program(member) else { return 0 };
-    let wanted = format!("line=\"{line}\"");
-    let is = |text: &&String| text.contains("partition flows") && text.contains(&wanted);
-    program.stderr().iter().filter(is).count()
-}
-
-fn await_share(crew: &mut Crew, member: usize) {
-    crew.tend_until("it has its share", PATIENCE, |crew| {
-        flowing(crew, member, "sight") >= 2 && flowing(crew, member, "score") >= 1
-    });
-}
+/// What each of two processes gets.
+const SHARE: [usize; 2] = [2, 1];
 
 /// As an upgrade goes: each of two processes leaves, comes back under its name and gets its share again before the other
 /// one leaves; twice around, so that each has also been the one that stayed.
@@ -39,13 +28,13 @@ fn processes_that_are_replaced_one_by_one_under_load_lose_and_double_nothing() {
     let mut crew = Crew::new();
     for (member, id) in ["one", "two"].into_iter().enumerate() {
         crew.hire(deployment.process(id, LINES, ""));
-        await_share(&mut crew, member);
+        crew.await_flowing(member, SHARE, PATIENCE);
     }
     let replace = |crew: &mut Crew| {
         for member in [0, 1, 0, 1] {
             crew.send_away(member, LEAVES_WITHIN);
             crew.bring_back(member);
-            await_share(crew, member);
+            crew.await_flowing(member, SHARE, PATIENCE);
         }
     };
     let seen =

@@ -49,22 +49,10 @@ impl Storm<'_> {
         println!("{seconds:6.1} s: {what} (failpoints {}, kills {killed})", self.crew.stopped.len());
     }
 
-    fn flowing(&mut self, member: usize, line: &str) -> usize {
-        let Some(program) = self.crew.program(member) else { return 0 };
-        let wanted = format!("line=\"{line}\"");
-        let is = |text: &&String| text.contains("partition flows") && text.contains(&wanted);
-        program.stderr().iter().filter(is).count()
-    }
-
     /// Waits until a process has had so many partitions of each line.
     #[track_caller]
     fn await_flowing(&mut self, member: usize, sight: usize, score: usize) {
-        let start = wait::now();
-        while self.flowing(member, "sight") < sight || self.flowing(member, "score") < score {
-            self.crew.tend();
-            assert!(wait::now() - start < PATIENCE, "process {member} does not get its partitions");
-            wait::pause(Duration::from_millis(20));
-        }
+        self.crew.await_flowing(member, [sight, score], PATIENCE);
     }
 
     /// One process alone; another joins it, and it stops while it gives partitions up. Then a stop at each

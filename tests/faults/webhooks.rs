@@ -97,7 +97,8 @@ impl<'a> Trial<'a> {
     }
 
     fn tell(&self, what: &str) {
-        let (seconds, hours) = (self.start.elapsed().as_secs_f64(), self.house.ahead().as_secs() / 3600);
+        let (seconds, hours) =
+            (self.start.elapsed().as_secs_f64(), self.house.clock.ahead().as_secs() / 3600);
         println!(
             "{seconds:6.1} s, clock {hours} h ahead: {what} ({} alerts, {} kills)",
             self.alerts.len(),
@@ -129,7 +130,7 @@ impl<'a> Trial<'a> {
     fn tick(&mut self, step: Duration) {
         if self.moved.elapsed() >= Duration::from_secs(1) {
             self.moved = wait::now();
-            self.house.forward(step);
+            self.house.clock.forward(step);
         }
     }
 
@@ -315,7 +316,7 @@ fn print(trial: &Trial<'_>, before: &[Sums], after: &[Sums], logs: &BTreeMap<Str
         trial.decided,
         before.len(),
         trial.crew.killed,
-        trial.house.ahead().as_secs() / 3600,
+        trial.house.clock.ahead().as_secs() / 3600,
         trial.start.elapsed().as_secs_f64()
     );
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::load::card_number;
-use crate::support::program::{Ended, Invocation, free_port};
+use crate::support::program::{Ended, Invocation, free_port, write_private};
 use crate::support::{Isolation, Kafka, Message, Outgoing, Program, schema, shared_kafka, wait};
 
 /// How long a command may take on a busy machine.
@@ -123,6 +123,12 @@ impl Deployment {
         self.path(name).display().to_string()
     }
 
+    /// The same, for its owner alone.
+    pub fn private(&self, name: &str, contents: impl AsRef<[u8]>) -> String {
+        write_private(&self.path(name), contents);
+        self.path(name).display().to_string()
+    }
+
     /// A pipe with a name, for a list that comes slowly: its path as an argument.
     pub fn pipe(&self, name: &str) -> String {
         use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -173,7 +179,14 @@ impl Deployment {
     /// The service with more configuration, ready.
     #[track_caller]
     pub fn run_with(&self, more: &str) -> Program {
-        let mut program = Program::with(&["run"]).config(&(self.config() + more)).start();
+        self.run_with_faults(more, "")
+    }
+
+    /// The same with these faults.
+    #[track_caller]
+    pub fn run_with_faults(&self, more: &str, faults: &str) -> Program {
+        let service = Program::with(&["run"]).config(&(self.config() + more));
+        let mut program = service.env("CARDWATCH_FAULTS", faults).start();
         program.await_http(&self.url("health/ready"), WITHIN, |status, _| status == 200);
         program
     }
@@ -207,8 +220,7 @@ impl Deployment {
 
     /// The configuration of a token, whose file it writes.
     pub fn token(&self, name: &str, role: &str, token: &str) -> String {
-        let file = self.file(name, token);
-        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let file = self.private(name, token);
         format!("[[http.tokens]]\nname = \"{name}\"\nrole = \"{role}\"\nfile = \"{file}\"\n")
     }
 

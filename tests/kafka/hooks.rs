@@ -8,6 +8,7 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use crate::deployment::{Deployment, WITHIN, json, lines, ok, transaction};
+use crate::support::clock::MovedClock;
 use crate::support::load::card_number;
 use crate::support::receiver::{Behaviour, Received, Receiver};
 use crate::support::{Program, wait};
@@ -39,8 +40,7 @@ impl House {
         let list = deployment.file("list", lines(0..100));
         ok(deployment.open("shop", &["--list", &list]));
         let secret = SigningKey::fresh(Scheme::Symmetric, &[7; 32]).to_string();
-        let file = deployment.file("hooks.secret", &secret);
-        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        deployment.private("hooks.secret", &secret);
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         House { deployment, runtime, secret, sent: 0 }
@@ -73,24 +73,10 @@ impl House {
         self.deployment.run_with(more)
     }
 
-    /// The service by a clock that is moved ahead by so many seconds at each call.
-    pub fn run_by_a_clock(&self, more: &str) -> (Program, impl FnMut(u64) + use<>) {
-        let file = self.deployment.path("clock");
-        let (mut ahead, moved) = (0, move |seconds: u64| {
-            let new = file.with_extension("new");
-            std::fs::write(&new, (seconds * 1_000).to_string()).unwrap();
-            std::fs::rename(&new, &file).unwrap();
-        });
-        moved(0);
-        let faults = format!("clock:{}", self.deployment.path("clock").display());
-        let service = Program::with(&["run"]).config(&(self.deployment.config() + more));
-        let mut program = service.env("CARDWATCH_FAULTS", &faults).start();
-        let ready = self.deployment.url("health/ready");
-        program.await_http(&ready, WITHIN, |status, _| status == 200);
-        (program, move |seconds| {
-            ahead += seconds;
-            moved(ahead);
-        })
+    /// The service by a clock that is moved, ready.
+    pub fn run_by_a_clock(&self, more: &str) -> (Program, MovedClock) {
+        let clock = MovedClock::at(self.deployment.path("clock"));
+        (self.deployment.run_with_faults(more, &clock.fault()), clock)
     }
 
     /// So many transactions on cards of their own: an alert each. Their alerts' ids, with those before.

@@ -17,6 +17,11 @@ mod deployment;
 /// The same with endpoints to tell.
 mod hooks;
 
+/// What of a page is prose, and what is code; the words in between are for other tests.
+#[allow(dead_code, reason = "pages are held against the program elsewhere")]
+#[path = "../pages/blocks.rs"]
+mod blocks;
+
 mod audit;
 mod books;
 mod commands;

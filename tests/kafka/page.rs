@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::blocks::{Part, parts};
+
 /// What a reader does with a page, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
@@ -24,14 +26,21 @@ pub fn below(page: &str, heading: &str) -> String {
     rest.split(&format!("\n{mark} ")).next().unwrap().to_owned()
 }
 
+/// The blocks of code of a page: the word behind the fence, none where a block is indented, and its lines.
+fn code(page: &str) -> impl Iterator<Item = (String, String)> {
+    parts(page).into_iter().filter_map(|part| match part {
+        Part::Code(word, body) => Some((word, body.trim_end_matches('\n').to_owned())),
+        Part::Prose(_) => None,
+    })
+}
+
 /// The steps of a page, from its fenced blocks of `sh` and `text`. Any other block is for the eye.
 pub fn fenced(page: &str) -> Vec<Step> {
     let mut steps = Vec::new();
-    for block in page.split("\n```").collect::<Vec<_>>().chunks(2).filter_map(|pair| pair.get(1)) {
-        let (word, body) = block.split_once('\n').unwrap_or((block, ""));
-        match word {
-            "sh" => steps.extend(commands(body).into_iter().map(Step::Type)),
-            "text" => steps.push(Step::See(body.to_owned())),
+    for (word, body) in code(page) {
+        match word.as_str() {
+            "sh" => steps.extend(commands(&body).into_iter().map(Step::Type)),
+            "text" => steps.push(Step::See(body)),
             _ => {}
         }
     }
@@ -40,8 +49,7 @@ pub fn fenced(page: &str) -> Vec<Step> {
 
 /// The commands of a page's indented blocks.
 pub fn indented(page: &str) -> Vec<String> {
-    let lines = page.lines().filter_map(|line| line.strip_prefix("    "));
-    commands(&lines.collect::<Vec<_>>().join("\n"))
+    code(page).filter(|(word, _)| word.is_empty()).flat_map(|(_, body)| commands(&body)).collect()
 }
 
 /// A shell's lines by commands.
@@ -98,7 +106,7 @@ fn a_page_comes_apart_into_what_is_typed_and_what_is_seen() {
     let want = [typed("one two"), typed("cat > f <<'END'\nx\n\ny\nEND"), Step::See("a … b".to_owned())];
     assert_eq!(fenced(page), want);
     assert_eq!(
-        indented("a\n    b \\\n      c   # d\n\ne\n    f\n").iter().map(|c| bare(c)).collect::<Vec<_>>(),
+        indented("a\n\n    b \\\n      c   # d\n\ne\n\n    f\n").iter().map(|c| bare(c)).collect::<Vec<_>>(),
         ["b c", "f"]
     );
 }

@@ -1,6 +1,7 @@
 //! Alerts told to endpoints: signed, at least once, through restarts, kills and outages of the receiver.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -105,17 +106,17 @@ fn what_failed_for_good_is_listed_and_told_again_on_request() {
     let receiver = house.receiver(Behaviour::status(200));
     let own = "schedule = [\"0s\", \"100ms\"]\n";
     let more = house.config(&[("issuer", &receiver, "")]).replace(SCHEDULE, own);
-    let (mut program, mut clock) = house.run_by_a_clock(&more);
+    let (mut program, clock) = house.run_by_a_clock(&more);
     let first = house.alerts(1);
     await_told(&receiver, &first);
     // A delivery fails while others are taken, by an endpoint that is up: its schedule is over a day later.
     receiver.behave(Behaviour::Unless("\"t2\"", 400));
     let refused: Vec<String> = house.alerts(1).difference(&first).cloned().collect();
     wait::until("both attempts", WITHIN, || (receiver.received().len() >= 3).then_some(()));
-    clock(120);
+    clock.forward(Duration::from_secs(120));
     let all = house.alerts(1);
     await_told(&receiver, &all);
-    clock(86_400);
+    clock.forward(Duration::from_secs(86_400));
     let failed = || house.command(&more, &["webhook", "failed", "issuer"]);
     let failed = wait::until("what failed for good", WITHIN, || {
         let failed = failed();
@@ -202,7 +203,7 @@ fn is_told_after_a_kill(area: &str, faults: &str) -> Option<bool> {
     let before = receiver.received().len();
     receiver.behave(Behaviour::status(200));
     let mut program = Program::with(&["run"]).config(&config).start();
-    let told = wait::poll(std::time::Duration::from_secs(12), || {
+    let told = wait::poll(Duration::from_secs(12), || {
         let alive = program.poll_end().is_none();
         let after = receiver.received();
         let told = after[before..]

@@ -82,8 +82,7 @@ impl<'a> Client<'a> {
 fn config(house: &House, receiver: &Receiver) -> String {
     let more =
         house.config(&[("issuer", receiver, "")]).replace("/hook\"", "/canary-path?key=canary-query\"");
-    let chat = house.deployment.file("chat.url", "https://chat.canary-host.example/canary-chat");
-    std::fs::set_permissions(&chat, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let chat = house.deployment.private("chat.url", "https://chat.canary-host.example/canary-chat");
     more + &house.deployment.token("eyes", "read", EYES)
         + &house.deployment.token("issuer", "receive", ISSUER)
         + &format!(

@@ -94,50 +94,11 @@ pub struct Topic {
 
 const COMPACT: &str = "`cleanup.policy=compact`";
 
-/// What a topic is, by its role.
-pub fn topic(role: Role) -> Topic {
-    match role {
-        Role::Input | Role::Exposures | Role::Sightings | Role::CardHistory | Role::Alerts => stream(role),
-        Role::Audit | Role::Outcomes | Role::Deliveries | Role::Control | Role::DeadLetters => beside(role),
-    }
-}
-
-/// The topics of the way from a transaction to an alert.
-fn stream(role: Role) -> Topic {
-    match role {
-        Role::Exposures => Topic {
-            what: "The exposed list: which cards, in which incidents, by which revisions.",
-            key: "`card/KEYID/FINGERPRINT/INCIDENT` or `incident/ID`",
-            value: "JSON of cardwatch's own; a tombstone where a record was deleted",
-            must: COMPACT,
-            writers: "`incident open`, `revise`, `close`, `hold`; `card forget`; the sweep",
-            readers: "every process that recognises or judges cards, or keeps the books, from the start; most commands",
-        },
-        Role::Sightings => Topic {
-            what: "Transactions on exposed cards.",
-            key: "the card's fingerprint",
-            value: "JSON, [cardwatch.sighting/1](../../config/schema/sighting-1.json); CloudEvents headers, `traceparent` passed on",
-            must: "`cleanup.policy=delete`",
-            writers: "`sight`",
-            readers: "`score`; you; `card show`",
-        },
-        Role::CardHistory => Topic {
-            what: "The memory of `score`: what is remembered of each exposed card that was seen.",
-            key: "the card's fingerprint; `names/FINGERPRINT`; `departed/HASH`; `checkpoint/PARTITION`",
-            value: "binary, of cardwatch's own",
-            must: COMPACT,
-            writers: "`score`",
-            readers: "`score`, `books`; `incident show`, `card show`",
-        },
-        Role::Alerts => Topic {
-            what: "Sightings that something speaks against, and what people decided about them. Of one id the highest `revision` counts.",
-            key: "the card's fingerprint",
-            value: "JSON, [cardwatch.alert/1](../../config/schema/alert-1.json); CloudEvents headers, `traceparent` passed on",
-            must: "`cleanup.policy=delete`, `retention.ms` of 14 days at least",
-            writers: "`score` (revision 1), `books` (later ones)",
-            readers: "you; `notify`, `books`; `alerts list`, `show`, `follow`",
-        },
-        _ => Topic {
+/// What each topic is: first those of the way from a transaction to an alert, then those beside it.
+const TOPICS: [(Role, Topic); 10] = [
+    (
+        Role::Input,
+        Topic {
             what: "Card transactions, as upstream writes them. Named by `input.topic`.",
             key: "yours; the card's would be best, for order",
             value: "JSON, read by the [mapping](../mapping.md); a null value is passed over",
@@ -145,13 +106,54 @@ fn stream(role: Role) -> Topic {
             writers: "upstream",
             readers: "`sight`; `check --sample` and `--suggest`",
         },
-    }
-}
-
-/// The topics beside that way.
-fn beside(role: Role) -> Topic {
-    match role {
-        Role::Audit => Topic {
+    ),
+    (
+        Role::Exposures,
+        Topic {
+            what: "The exposed list: which cards, in which incidents, by which revisions.",
+            key: "`card/KEYID/FINGERPRINT/INCIDENT` or `incident/ID`",
+            value: "JSON of cardwatch's own; a tombstone where a record was deleted",
+            must: COMPACT,
+            writers: "`incident open`, `revise`, `close`, `hold`; `card forget`; the sweep",
+            readers: "every process that recognises or judges cards, or keeps the books, from the start; most commands",
+        },
+    ),
+    (
+        Role::Sightings,
+        Topic {
+            what: "Transactions on exposed cards.",
+            key: "the card's fingerprint",
+            value: "JSON, [cardwatch.sighting/1](../../config/schema/sighting-1.json); CloudEvents headers, `traceparent` passed on",
+            must: "`cleanup.policy=delete`",
+            writers: "`sight`",
+            readers: "`score`; you; `card show`",
+        },
+    ),
+    (
+        Role::CardHistory,
+        Topic {
+            what: "The memory of `score`: what is remembered of each exposed card that was seen.",
+            key: "the card's fingerprint; `names/FINGERPRINT`; `departed/HASH`; `checkpoint/PARTITION`",
+            value: "binary, of cardwatch's own",
+            must: COMPACT,
+            writers: "`score`",
+            readers: "`score`, `books`; `incident show`, `card show`",
+        },
+    ),
+    (
+        Role::Alerts,
+        Topic {
+            what: "Sightings that something speaks against, and what people decided about them. Of one id the highest `revision` counts.",
+            key: "the card's fingerprint",
+            value: "JSON, [cardwatch.alert/1](../../config/schema/alert-1.json); CloudEvents headers, `traceparent` passed on",
+            must: "`cleanup.policy=delete`, `retention.ms` of 14 days at least",
+            writers: "`score` (revision 1), `books` (later ones)",
+            readers: "you; `notify`, `books`; `alerts list`, `show`, `follow`",
+        },
+    ),
+    (
+        Role::Audit,
+        Topic {
             what: "Who did what: each act before it is done, and how it ended.",
             key: "the id of the act",
             value: "JSON, [cardwatch.audit/1](../../config/schema/audit-1.json)",
@@ -159,7 +161,10 @@ fn beside(role: Role) -> Topic {
             writers: "whatever changes something: commands, `/v1`, the service",
             readers: "`audit list`, `audit follow`",
         },
-        Role::Outcomes => Topic {
+    ),
+    (
+        Role::Outcomes,
+        Topic {
             what: "What alerts turned out to be.",
             key: "the id of the alert, the sighting or the transaction; `cardwatch/removed/INCIDENT`",
             value: "JSON, [cardwatch.outcome/1](../../config/schema/outcome-1.json)",
@@ -167,7 +172,10 @@ fn beside(role: Role) -> Topic {
             writers: "`outcome`, `POST /v1/outcomes`, systems of your own; the sweep (tombstones and sums)",
             readers: "`books`; the sweep; `incident show`, `card show`",
         },
-        Role::Deliveries => Topic {
+    ),
+    (
+        Role::Deliveries,
+        Topic {
             what: "What is owed to endpoints. Of an alert that was delivered nothing is left.",
             key: "`taken/PARTITION`, `endpoint/NAME`, `owed/NAME/ID`",
             value: "JSON of cardwatch's own",
@@ -175,7 +183,10 @@ fn beside(role: Role) -> Topic {
             writers: "`notify`",
             readers: "`notify`; `/v1/webhooks`, `/v1/deliveries`; `webhook list`, `pending`, `failed`",
         },
-        Role::Control => Topic {
+    ),
+    (
+        Role::Control,
+        Topic {
             what: "What the lines tell each other: where reading began, how endpoints stand, what somebody asked for.",
             key: "`begun/GROUP/TOPIC/PARTITION`, and others by kind and name",
             value: "JSON of cardwatch's own",
@@ -183,7 +194,10 @@ fn beside(role: Role) -> Topic {
             writers: "every line; `webhook replay`, `enable`, `disable`, `rotate`",
             readers: "every line; `webhook list`",
         },
-        _ => Topic {
+    ),
+    (
+        Role::DeadLetters,
+        Topic {
             what: "Records whose card field cannot be read.",
             key: "none",
             value: "empty, sealed or the record as it was, by `dead_letters.payload`; headers say where it stood and why ([dead letters](../dead-letters.md))",
@@ -191,5 +205,11 @@ fn beside(role: Role) -> Topic {
             writers: "every line",
             readers: "`dead-letters list`, `open`",
         },
-    }
+    ),
+];
+
+/// What a topic is, by its role.
+pub fn topic(role: Role) -> &'static Topic {
+    let found = TOPICS.iter().find(|(of, _)| *of == role);
+    found.map(|(_, topic)| topic).unwrap_or_else(|| panic!("{role:?} is in no words"))
 }

@@ -124,6 +124,22 @@ impl Crew {
         }
     }
 
+    /// How many partitions of a line a process has been given since it was started.
+    pub fn flowing(&mut self, member: usize, line: &str) -> usize {
+        let Some(program) = self.program(member) else { return 0 };
+        let wanted = format!("line=\"{line}\"");
+        let is = |text: &&String| text.contains("partition flows") && text.contains(&wanted);
+        program.stderr().iter().filter(is).count()
+    }
+
+    /// Tends until a process has had so many partitions of `sight` and of `score`.
+    #[track_caller]
+    pub fn await_flowing(&mut self, member: usize, [sight, score]: [usize; 2], within: Duration) {
+        self.tend_until(&format!("process {member} gets its partitions"), within, |crew| {
+            crew.flowing(member, "sight") >= sight && crew.flowing(member, "score") >= score
+        });
+    }
+
     /// A process, while it runs.
     pub fn program(&mut self, member: usize) -> Option<&mut Program> {
         self.members[member].program.as_mut()

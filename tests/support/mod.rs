@@ -28,6 +28,7 @@ pub mod wire;
 pub mod acls;
 pub mod broker;
 pub mod chaos;
+pub mod clock;
 pub mod cluster;
 pub mod deployment;
 pub mod kafka;

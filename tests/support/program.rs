@@ -237,7 +237,7 @@ impl Invocation {
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         if let Some(config) = &self.config {
             let path = home.path().join("cardwatch.toml");
-            write_private(&path, config.as_bytes());
+            write_private(&path, config);
             command.arg("--config").arg(path);
         }
         command.stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() });
@@ -313,9 +313,9 @@ impl Output {
     }
 }
 
-fn write_private(path: &Path, contents: &[u8]) {
+/// Writes a file for its owner alone, as secrets must be.
+pub fn write_private(path: &Path, contents: impl AsRef<[u8]>) {
     use std::os::unix::fs::OpenOptionsExt;
-    let mut file =
-        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).expect("writable");
-    file.write_all(contents).expect("writable");
+    let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    file.expect("writable").write_all(contents.as_ref()).expect("writable");
 }

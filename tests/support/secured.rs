@@ -10,6 +10,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use tempfile::TempDir;
 
 use super::broker::{Broker, BrokerOptions, Listener, own_broker};
+use super::program::write_private;
 
 /// The user of every mechanism who may do everything.
 pub const USER: &str = "all";
@@ -191,10 +192,4 @@ impl Secured {
             assert!(made.status.success(), "{said}");
         }
     }
-}
-
-fn write_private(path: &Path, text: &str) {
-    use std::os::unix::fs::OpenOptionsExt;
-    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
-    std::io::Write::write_all(&mut file.expect("writable"), text.as_bytes()).expect("writable");
 }

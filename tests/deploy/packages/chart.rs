@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{ask, is_pinned, parses, python, read, root, texts};
 use crate::support::Program;
-use crate::support::program::Ended;
+use crate::support::program::{Ended, write_private};
 
 const CHART: &str = "deploy/helm/cardwatch";
 const EXAMPLES: [Option<&str>; 3] = [None, Some("examples/split.yaml"), Some("examples/everything.yaml")];
@@ -193,8 +193,7 @@ fn cardwatch_takes_every_setting_of_every_pod() {
             std::fs::create_dir(home.path().join(directory)).unwrap();
         }
         let secret = home.path().join("webhooks/issuer.secret");
-        std::fs::write(&secret, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYqr\n").unwrap();
-        std::fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        write_private(&secret, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYqr\n");
         let token = home.path().join("tokens/fraud-desk.token").display().to_string();
         let made = ["token", "new", "fraud-desk", "--role", "decide", "--file", &token];
         assert_eq!(

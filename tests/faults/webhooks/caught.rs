@@ -54,7 +54,7 @@ impl Scene {
     fn mend(&mut self) {
         self.house.hooks[0].behave(Behaviour::status(200));
         wait::until("nothing is owed", PATIENCE, || {
-            self.house.forward(Duration::from_secs(3600));
+            self.house.clock.forward(Duration::from_secs(3600));
             let owed = self.house.measured(1).and_then(|owed| owed.into_values().max());
             let gone = self.tells.poll_end().is_some();
             (gone || owed == Some(0) && self.house.command(&["list"])[0]["owed"] == 0).then_some(())
@@ -94,7 +94,7 @@ fn killed_while_it_tells(area: &str, faults: &str) -> Option<Vec<Violation>> {
 fn refused_batch(area: &str, faults: &str) -> Option<Vec<Violation>> {
     let mut scene = Scene::new(area, batching().refusing(), faults)?;
     scene.alerts(3);
-    scene.house.forward(Duration::from_secs(600));
+    scene.house.clock.forward(Duration::from_secs(600));
     scene.await_requests(1);
     scene.alerts(2);
     scene.mend();

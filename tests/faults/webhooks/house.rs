@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +12,7 @@ use tempfile::TempDir;
 use super::endpoints::{Kind, RULES, TEMPLATE};
 use crate::PATIENCE;
 use crate::support::balance::{Endpoint, Ledger, Log, Said};
+use crate::support::clock::MovedClock;
 use crate::support::program::{Ended, Invocation, Program, free_port, get};
 use crate::support::receiver::{Behaviour, Receiver};
 use crate::support::{Cluster, Deployment, Revision, wait};
@@ -51,7 +50,8 @@ pub(super) struct House {
     ports: Vec<u16>,
     secret: String,
     home: TempDir,
-    ahead_ms: AtomicI64,
+    /// What every process that tells goes by.
+    pub(super) clock: MovedClock,
     _runtime: tokio::runtime::Runtime,
 }
 
@@ -76,13 +76,14 @@ impl House {
             Hook { kind, receiver, log }
         };
         let hooks = kinds.into_iter().map(hook).collect();
+        let home = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         House {
             deployment,
             hooks,
             ports: vec![free_port(), free_port()],
             secret: SigningKey::fresh(Scheme::Symmetric, &[7; 32]).to_string(),
-            home: TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap(),
-            ahead_ms: AtomicI64::new(0),
+            clock: MovedClock::at(home.path().join("clock")),
+            home,
             _runtime: runtime,
         }
     }
@@ -93,25 +94,6 @@ impl House {
 
     pub(super) fn hook(&self, name: &str) -> &Hook {
         self.hooks.iter().find(|hook| hook.kind.endpoint.name == name).expect("an endpoint of the test")
-    }
-
-    fn clock(&self) -> PathBuf {
-        self.home.path().join("clock")
-    }
-
-    /// Moves the clock of every process that tells forward, for good.
-    pub(super) fn forward(&self, by: Duration) {
-        let by = i64::try_from(by.as_millis()).expect("days");
-        let ahead = self.ahead_ms.fetch_add(by, Ordering::Relaxed) + by;
-        // In one step: a reader must not see half a number.
-        let new = self.home.path().join("clock.new");
-        std::fs::write(&new, ahead.to_string()).unwrap();
-        std::fs::rename(&new, self.clock()).unwrap();
-    }
-
-    /// How far the clock was moved.
-    pub(super) fn ahead(&self) -> Duration {
-        Duration::from_millis(self.ahead_ms.load(Ordering::Relaxed).unsigned_abs())
     }
 
     /// What is the same for every process and command.
@@ -144,7 +126,7 @@ impl House {
 
     /// The process of this number that tells endpoints, with further faults.
     pub(super) fn tells(&self, number: usize, faults: &str) -> Invocation {
-        let faults = format!("{SESSION};clock:{};{faults}", self.clock().display());
+        let faults = format!("{SESSION};{};{faults}", self.clock.fault());
         let id = format!("tells-{number}");
         let listen = format!("127.0.0.1:{}", self.ports[number]);
         self.with(&["run", "--lines", "notify"], &id, &faults).env("CARDWATCH_HTTP__LISTEN", &listen)
@@ -155,7 +137,7 @@ impl House {
     pub(super) fn command(&self, arguments: &[&str]) -> Value {
         let arguments: Vec<&str> =
             ["--format", "json", "webhook"].into_iter().chain(arguments.iter().copied()).collect();
-        let faults = format!("clock:{}", self.clock().display());
+        let faults = self.clock.fault();
         let (ended, program) = self.with(&arguments, "desk", &faults).run(PATIENCE);
         assert_eq!(ended, Ended::Code(0), "{}", program.transcript());
         serde_json::from_str(&program.stdout().join("\n")).unwrap_or_default()
