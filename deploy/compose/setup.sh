@@ -29,13 +29,15 @@ fi
 [ -e tokens/desk.token ] || cardwatch token --config "$config" new desk --role decide --file "$home/tokens/desk.token" > /dev/null
 
 # open ID SEED CARDS DAYS NAME PARTY: a world's first list, as the shop sent it, as an incident. The transactions come
-# from `cardwatch simulate --kafka` with the same numbers (services `past` and `present`).
+# from `cardwatch simulate --kafka` with the same numbers (services `past` and `present`). Each world ends when it is
+# made, so periods are taken from what is written beside its list.
 open() {
-    [ -e "worlds/$1/first-notice.csv" ] || cardwatch simulate --seed "$2" --cards "$3" --days "$4" --out "worlds/$1"
+    [ -e "worlds/$1/incident.txt" ] || cardwatch simulate --seed "$2" --cards "$3" --days "$4" --ends now --out "worlds/$1"
     # 65: there is no such incident yet.
     cardwatch incident --config "$config" show "$1" > /dev/null 2>&1 && return
-    cardwatch incident --config "$config" open "$1" --name "$5" --party "$6" --time-zone Asia/Tokyo \
-        --exposed-from 2018-01-06 --exposed-until 2018-02-01 --until-closed --elements pan,name,expiry \
+    period=$(grep -m 1 -e --exposed-from "worlds/$1/incident.txt" | tr -d '\\')
+    # shellcheck disable=SC2086 # options and their values
+    cardwatch incident --config "$config" open "$1" --name "$5" --party "$6" --time-zone Asia/Tokyo $period \
         --list "worlds/$1/first-notice.csv" --column pan --expiry-column expiry --reference account=account
 }
 open asagiri-shop 7 3000 45 "Asagiri web shop" "Asagiri Health Foods KK"

@@ -27,7 +27,7 @@ pub use list::{CardKindArg, ListArgs, ListFormat, ReferenceColumn, ReferenceColu
 pub use record::{AuditCommand, AuditFilter, SkipArgs};
 pub use webhook::{DeliveriesArgs, EndpointArgs, ReplayArgs, RotateArgs, SwitchArgs, WebhookCommand};
 pub use work::{
-    BacktestArgs, CheckArgs, CompletionsArgs, DemoArgs, FingerprintArgs, HealthArgs, ManArgs, RunArgs,
+    BacktestArgs, CheckArgs, CompletionsArgs, DemoArgs, Ends, FingerprintArgs, HealthArgs, ManArgs, RunArgs,
     SimulateArgs, TokenCommand, TopicsArgs,
 };
 

@@ -6,12 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::args::{Args, SimulateArgs};
+use super::args::{Args, Ends, SimulateArgs};
 use super::output::Output;
 use super::settings;
 use crate::app::settings::cluster;
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::domain::incident::Details;
+use crate::domain::time::Timestamp;
 use crate::kafka::feed::Feed;
 use crate::kafka::probe::Probe;
 use crate::kafka::producer::Outgoing;
@@ -34,7 +35,7 @@ const ZSTD_LEVEL: i32 = 3;
 const LAST_RECORDS: Duration = Duration::from_secs(60);
 
 pub(super) fn run(args: &Args, simulate: &SimulateArgs, output: &Output) -> Result<(), Stopped> {
-    let spec = WorldSpec::sized(simulate.seed, simulate.cards, simulate.days);
+    let spec = spec(simulate, SystemClock.now());
     let world = World::new(spec).map_err(|error| Stopped::new(exit::USAGE, error.to_string()))?;
     if let Some(directory) = &simulate.out {
         let files = write_files(&world, directory, !output.is_json()).map_err(|error| {
@@ -47,9 +48,25 @@ pub(super) fn run(args: &Args, simulate: &SimulateArgs, output: &Output) -> Resu
         ));
     }
     if simulate.kafka {
-        write_topic(args, simulate, &world, output)?;
+        write_topic(args, &world, output)?;
     }
     Ok(())
+}
+
+fn spec(simulate: &SimulateArgs, now: Timestamp) -> WorldSpec {
+    let spec = WorldSpec::sized(simulate.seed, simulate.cards, simulate.days);
+    match simulate.ends {
+        None => spec,
+        Some(Ends::Now) => spec.ending(now),
+        Some(Ends::At(end)) => spec.ending(end),
+    }
+}
+
+/// The options that make a world again: the same one, whenever they are given.
+fn options(spec: &WorldSpec) -> String {
+    let usual = WorldSpec::sized(spec.seed, spec.cards, spec.days);
+    let ends = if *spec == usual { String::new() } else { format!(" --ends {}", spec.end()) };
+    format!("--seed {} --cards {} --days {}{ends}", spec.seed, spec.cards, spec.days)
 }
 
 // --- files ---------------------------------------------------------------------------------------
@@ -112,7 +129,7 @@ fn instructions(world: &World) -> String {
          Its revision, on {} ({} cards added, {} withdrawn):\n\n\
          cardwatch incident revise {INCIDENT} \\\n  --add {ADDED} --withdraw {WITHDRAWN} {columns} \\\n  {}\n\n\
          The transactions, onto the input topic of the configuration:\n\n\
-         cardwatch simulate --seed {} --cards {} --days {} --kafka\n",
+         cardwatch simulate {} --kafka\n",
         spec.seed,
         grouped(u64::from(spec.cards)),
         spec.days,
@@ -127,9 +144,7 @@ fn instructions(world: &World) -> String {
         grouped(change.added().len() as u64),
         grouped(change.withdrawn().len() as u64),
         flags(&change.details),
-        spec.seed,
-        spec.cards,
-        spec.days,
+        options(spec),
     )
 }
 
@@ -152,7 +167,7 @@ fn flags(details: &Details) -> String {
 // --- Kafka ---------------------------------------------------------------------------------------
 
 /// Writes the transactions as fast as the cluster takes them, keyed by card, so that one card's are in order.
-fn write_topic(args: &Args, simulate: &SimulateArgs, world: &World, output: &Output) -> Result<(), Stopped> {
+fn write_topic(args: &Args, world: &World, output: &Output) -> Result<(), Stopped> {
     let settings = settings(args)?;
     let topic = settings.input.topic.as_str();
     let failed = |error: &dyn std::fmt::Display| {
@@ -163,7 +178,7 @@ fn write_topic(args: &Args, simulate: &SimulateArgs, world: &World, output: &Out
         )
     };
     let probe = Probe::new(&cluster(&settings)).map_err(|error| failed(&error))?;
-    if probe.partitions(topic).map_err(|error| failed(&error))?.is_none() {
+    if probe.partitions(topic)?.is_none() {
         return Err(Stopped::new(
             exit::CONFIG,
             format!("topic {topic} does not exist; make it first: the input is yours, cardwatch makes none"),
@@ -189,17 +204,14 @@ fn write_topic(args: &Args, simulate: &SimulateArgs, world: &World, output: &Out
     let mut table = Table::new("written", [("topic", "Topic"), ("transactions", "Transactions")]);
     table.row([topic.into(), Cell::Count(count)]);
     output.tables(&[table]);
-    output.say(&format!(
-        "\nThe lists to import: cardwatch simulate --seed {} --cards {} --days {} --out world",
-        simulate.seed, simulate.cards, simulate.days
-    ));
+    output.say(&format!("\nThe lists to import: cardwatch simulate {} --out world", options(world.spec())));
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args;
+    use crate::cli::args::{self, Command};
 
     /// The words of a command as a shell would hand them over; quotes hold words together.
     fn words(command: &str) -> Vec<String> {
@@ -216,8 +228,10 @@ mod tests {
 
     #[test]
     fn every_command_of_the_instructions_is_one_that_cardwatch_knows() {
-        for days in [2, 90] {
-            let world = World::new(WorldSpec::sized(3, 200, days)).unwrap();
+        let end = Timestamp(1_800_000_000_000);
+        let usual = |days| WorldSpec::sized(3, 200, days);
+        for spec in [usual(2), usual(90), usual(90).ending(end)] {
+            let world = World::new(spec).unwrap();
             let text = instructions(&world).replace("\\\n", " ");
             let commands: Vec<&str> = text.lines().filter(|line| line.starts_with("cardwatch ")).collect();
             assert_eq!(commands.len(), 3, "{text}");
@@ -225,6 +239,24 @@ mod tests {
                 let parsed = args::parse(words(command), String::new());
                 assert!(parsed.is_ok(), "{command}: {:?}", parsed.err());
             }
+        }
+    }
+
+    #[test]
+    fn what_is_printed_makes_the_same_world_again_whenever_it_ended() {
+        let (now, later) = (Timestamp(1_800_000_000_123), Timestamp(1_900_000_000_000));
+        for given in ["", " --ends now", " --ends 2026-04-01T00:00:00Z"] {
+            let simulate = |options: &str| match args::parse(
+                words(&format!("cardwatch simulate {options} --kafka")),
+                String::new(),
+            ) {
+                Ok(Args { command: Command::Simulate(simulate), .. }) => simulate,
+                other => panic!("{other:?}"),
+            };
+            let made = spec(&simulate(&format!("--seed 3 --cards 200 --days 20{given}")), now);
+            let again = spec(&simulate(&options(&made)), later);
+            assert_eq!(made, again, "{given}");
+            assert_eq!(made.end() == now, given.ends_with("now"));
         }
     }
 }

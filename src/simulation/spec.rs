@@ -131,6 +131,12 @@ impl WorldSpec {
         }
     }
 
+    /// The same world at another time: its last moment is `end`.
+    #[must_use]
+    pub fn ending(self, end: Timestamp) -> WorldSpec {
+        WorldSpec { start: end.plus_millis(-i64::from(self.days) * DAY_MS), ..self }
+    }
+
     /// A small, lively world that ends at `end` (the present, in a demonstration).
     ///
     /// `score` holds event times to at most five minutes after it saw them, and a card's history begins

@@ -228,7 +228,8 @@ pub struct ManArgs {
 #[command(after_help = "\
 Examples:
   cardwatch simulate --seed 7 --cards 20000 --days 90 --out world
-  cardwatch simulate --config cardwatch.toml --seed 7 --kafka")]
+  cardwatch simulate --config cardwatch.toml --seed 7 --kafka
+  cardwatch simulate --config cardwatch.toml --ends now --kafka")]
 pub struct SimulateArgs {
     /// The seed: the same seed makes the same world.
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -242,6 +243,11 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "N", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=3650))]
     pub days: u32,
 
+    /// When the last day ends, so that its alerts are live ones: "now", or a time such as 2026-04-01T00:00:00Z. Without it
+    /// the first day is 1 January 2018.
+    #[arg(long, value_name = "TIME", value_parser = ends)]
+    pub ends: Option<Ends>,
+
     /// Write transactions, list and truth to files in this directory.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -249,6 +255,24 @@ pub struct SimulateArgs {
     /// Write the transactions to the input topic.
     #[arg(long)]
     pub kafka: bool,
+}
+
+/// When a world's last day ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ends {
+    /// When the command is given.
+    Now,
+    /// At this time.
+    At(Timestamp),
+}
+
+fn ends(text: &str) -> Result<Ends, String> {
+    match text {
+        "now" => Ok(Ends::Now),
+        _ => Timestamp::parse_rfc3339(text)
+            .map(Ends::At)
+            .map_err(|_| "write now or a time such as 2026-04-01T00:00:00Z".to_owned()),
+    }
 }
 
 fn position(text: &str) -> Result<Position, String> {

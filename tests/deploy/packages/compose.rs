@@ -141,10 +141,11 @@ fn what_compose_sets_up_raises_alerts_and_its_receiver_verifies_them() {
     let mut watch = own(Program::with(&["run", "--config", &file])).start();
     watch.await_http(&format!("http://127.0.0.1:{http}/health/ready"), WITHIN, |status, _| status == 200);
     // The stream `present`, without the quota that slows it down.
-    let stream = ["simulate", "--config", &file, "--seed", "8", "--cards", "1500", "--days", "30", "--kafka"];
+    let world = ["--seed", "8", "--cards", "1500", "--days", "30", "--ends", "now"];
+    let stream: Vec<&str> = ["simulate", "--config", &file, "--kafka"].into_iter().chain(world).collect();
     assert_eq!(own(Program::with(&stream)).run(WITHIN).0, Ended::Code(0));
     let told = receiver.await_line("alr_", WITHIN);
-    assert!(told.contains(" late ") && told.contains(" open"), "{told}");
+    assert!(told.contains(" live ") && told.contains(" open"), "{told}");
 
     assert_eq!(unsigned(port), "HTTP/1.1 401 Unauthorized");
     // The answer may be here before what was printed is.
