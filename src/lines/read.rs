@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use rdkafka::error::RDKafkaErrorCode;
+
 use super::start::Stopped;
 use crate::clock::Clock;
 use crate::kafka::client::Cluster;
@@ -113,6 +115,13 @@ impl Source<'_> {
                     reached = message.offset() + 1;
                 }
                 Read::End { offset, .. } => reached = reached.max(offset),
+                Read::Failed { code: RDKafkaErrorCode::TopicAuthorizationFailed, .. } => {
+                    let missing = format!(
+                        "{} cannot be read: Read on topic {} is missing; docs/kafka.md lists the rights",
+                        self.what, self.topic
+                    );
+                    return Err(Stopped::new(exit::CONFIG, missing));
+                }
                 Read::Failed { code, .. } => return Err(self.failed(&code)),
             }
         }

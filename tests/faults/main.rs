@@ -24,6 +24,9 @@ mod erasure;
 /// Brokers that go away and come back.
 mod restart;
 
+/// A cluster that comes back as it was earlier.
+mod restored;
+
 /// Processes that are replaced one by one.
 mod rolling;
 

@@ -53,7 +53,8 @@ impl Deployment {
         Some(Deployment::bare_on(shared_kafka(area)?))
     }
 
-    fn bare_on(kafka: Kafka) -> Deployment {
+    /// The same on a broker of the test's own.
+    pub fn bare_on(kafka: Kafka) -> Deployment {
         let home = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let deployment = Deployment { kafka, http: free_port(), home };
         deployment.new_key("keys", "k1");

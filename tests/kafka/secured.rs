@@ -17,7 +17,7 @@ use crate::support::secured::{LIMITED, PASSWORD, Secured, USER, shared_secured};
 use crate::support::{Isolation, Program, wait};
 
 /// A command against one of the secured listeners, without an HTTP side.
-fn at(deployment: &Deployment, listener: &str, more: &str, arguments: &[&str]) -> Invocation {
+pub fn at(deployment: &Deployment, listener: &str, more: &str, arguments: &[&str]) -> Invocation {
     Program::with(arguments)
         .config(&(deployment.config() + more))
         .env("CARDWATCH_KAFKA__BOOTSTRAP_SERVERS", listener)
@@ -177,7 +177,7 @@ fn side_by_side<T: Send>(all: Vec<T>, run: impl Fn(T) + Sync) {
 }
 
 /// The rights that docs/kafka.md gives the service, for `principal` and with the deployment's names.
-fn documented(deployment: &Deployment, principal: &str) -> Vec<Acl> {
+pub fn documented(deployment: &Deployment, principal: &str) -> Vec<Acl> {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/kafka.md")).unwrap();
     let (_, rest) = text.split_once("<!-- rights: begin -->").unwrap();
     let (list, _) = rest.split_once("<!-- rights: end -->").unwrap();

@@ -37,6 +37,8 @@ pub fn allow(bootstrap: &str, acls: &[Acl]) {
         body.push(match acl.operation.as_str() {
             "Read" => 3,
             "Write" => 4,
+            "Create" => 5,
+            "Describe" => 8,
             "DescribeConfigs" => 10,
             other => panic!("no such operation: {other}"),
         });

@@ -35,7 +35,7 @@ const INCIDENT: &str = "shop";
 
 /// A rule that looks at nothing but the card's past, so that a minute's load raises alerts and each of them
 /// depends on what was judged before it.
-const RULES: &str = r#"
+pub const RULES: &str = r#"
 [[rule]]
 name = "third-use"
 when = "uses_1h >= 3"
