@@ -26,7 +26,7 @@ impl Target {
     fn text(self) -> String {
         match self {
             Target::AtLeast(bound) => format!(">= {bound}"),
-            Target::AtMost(bound) => format!("<= {bound}"),
+            Target::AtMost(bound) => format!("<= {}", number(bound)),
             Target::Below(bound) => format!("< {bound}"),
             Target::Exactly(bound) => format!("= {}", number(bound)),
             Target::None => String::new(),

@@ -68,7 +68,10 @@ struct House {
 impl House {
     /// With the exposed cards of `load` on a list.
     fn new(load: &Load) -> House {
-        let mut stage = Stage::new(Vec::new());
+        House::on(Stage::new(Vec::new()), load)
+    }
+
+    fn on(mut stage: Stage, load: &Load) -> House {
         stage.expose(load);
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         House { stage, runtime }
@@ -77,6 +80,11 @@ impl House {
     /// For figures without transactions.
     fn without_cards() -> House {
         House::new(&feed::load(1, 0.0))
+    }
+
+    /// The same, with a broker that is soon as fast as it will be.
+    fn brief() -> House {
+        House::on(Stage::brief(), &feed::load(1, 0.0))
     }
 
     /// A deployment without transactions.

@@ -1,10 +1,8 @@
 //! Broken variants that show themselves without a process of their own: the test that catches one is run again,
 //! in this same binary, with the variant switched on.
 
-use std::process::Command;
-
 /// Each variant, and the tests that catch it.
-const CAUGHT: [(&str, &[&str]); 7] = [
+const CAUGHT: [(&str, &[&str]); 11] = [
     (
         "act-before-its-record",
         &[
@@ -35,23 +33,36 @@ const CAUGHT: [(&str, &[&str]); 7] = [
         "digest-under-the-raw-key",
         &["exposure::derived::tests::a_digest_is_no_fingerprint_and_tells_bytes_apart"],
     ),
+    (
+        "pace-of-all-endpoints",
+        &["lines::notify::tests::isolation::who_behaves_is_told_when_it_would_be_told_alone"],
+    ),
+    (
+        "begins-proposed-once",
+        &[
+            "lines::notify::tests::endpoints::an_aborted_transaction_does_not_take_away_that_an_endpoint_has_begun_or_is_back",
+        ],
+    ),
+    (
+        "late-failure-waits",
+        &[
+            "lines::notify::tests::endpoints::an_attempt_that_failed_before_the_endpoint_was_back_waits_no_longer_either",
+        ],
+    ),
+    (
+        "kept-after-its-end",
+        &["notice::sign::tests::a_rotation_signs_with_both_keys_until_the_end_of_the_old"],
+    ),
 ];
-
-/// What a test of this binary says with these faults.
-fn run(test: &str, faults: &str) -> String {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    let ended = command.args(["--exact", test, "--test-threads=1"]).env("CARDWATCH_FAULTS", faults).output();
-    String::from_utf8_lossy(&ended.unwrap().stdout).into_owned()
-}
 
 #[test]
 fn broken_variants_are_caught_by_the_tests_that_claim_it() {
     for (variant, tests) in CAUGHT {
         assert!(super::BROKEN.contains(&variant), "{variant}");
         for test in tests {
-            let sound = run(test, "");
+            let sound = super::run_again(test, "").unwrap();
             assert!(sound.contains("1 passed"), "{test} is no test, or fails as it is:\n{sound}");
-            let broken = run(test, &format!("break:{variant}"));
+            let broken = super::run_again(test, &format!("break:{variant}")).unwrap();
             assert!(broken.contains("1 failed"), "{test} does not catch {variant}:\n{broken}");
         }
     }

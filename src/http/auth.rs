@@ -3,7 +3,7 @@
 //! The layer stands before every route but `/metrics` and `/health`, and before paths that do not exist. A
 //! handler takes the [`Caller`]; a route that needs more than `read` says so with [`needs`]:
 //!
-//! ```ignore
+//! ```text
 //! Router::new().route("/v1/outcomes", needs(Role::Decide, post(put_outcome)))
 //! ```
 //!

@@ -151,7 +151,7 @@ impl Cluster {
         self.tune(&mut config, "queued.max.messages.kbytes", QUEUED_KBYTES.to_string());
         // The default of 1,000 ms puts a fast consumer to sleep whenever its queue is full.
         self.tune(&mut config, "fetch.queue.backoff.ms", "10");
-        self.tune(&mut config, "fetch.wait.max.ms", "5");
+        self.tune(&mut config, "fetch.wait.max.ms", "100");
         self.tune(&mut config, "fetch.message.max.bytes", "1048576");
         self.tune(&mut config, "fetch.max.bytes", FETCH_BYTES.to_string());
         config
@@ -298,7 +298,7 @@ mod tests {
         assert_eq!((producer.get("linger.ms"), producer.get("client.id")), (Some("7"), Some("mine")));
         assert_eq!(
             (consumer.get("fetch.max.bytes"), consumer.get("fetch.wait.max.ms")),
-            (Some("99"), Some("5"))
+            (Some("99"), Some("100"))
         );
         assert_eq!(consumer.get("socket.timeout.ms"), Some("9000"));
     }

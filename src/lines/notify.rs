@@ -118,25 +118,8 @@ impl Notify {
 
     /// The restored ledger of a partition, with what the configuration says of its endpoints.
     fn take_up(&mut self, partition: i32, restored: Restored) {
-        let Restored { mut ledger, begins } = restored;
+        let Restored { ledger, begins } = restored;
         let Some(opening) = self.state.opening.remove(&partition) else { return };
-        for (name, (begun, since)) in begins {
-            tracing::info!(endpoint = %name, partition, begun, "a new endpoint is told from here on");
-            ledger.begin(&name, begun, since);
-        }
-        let known: Vec<_> = ledger.endpoints().cloned().collect();
-        for name in known {
-            let configured = self.endpoints.0.iter().any(|endpoint| endpoint.name == name);
-            if !configured {
-                ledger.leave(&name, opening.next);
-                tracing::warn!(endpoint = %name, partition, "not in the configuration any more: what is owed to it is kept");
-            } else if let Some(left) = ledger.rejoin(&name) {
-                tracing::warn!(
-                    endpoint = %name, partition, first = left, last = opening.next - 1,
-                    "back in the configuration: alerts that came while it was not there are not owed to it"
-                );
-            }
-        }
         let control = match ledger.taken() {
             Some(taken) => taken.control,
             // What was asked for before this partition was ever told of is not for it.
@@ -150,8 +133,34 @@ impl Notify {
             mark: opening.mark,
             openings: Default::default(),
             stays_from: i64::MIN,
+            unwritten: Some((begins, opening.next)),
         };
         self.state.held.insert(partition, held);
+        self.propose_endpoints(partition);
+    }
+
+    /// Which endpoints are told from where on, and which are not any more: proposed again until it is written, for an
+    /// aborted transaction takes it away, and an endpoint that no ledger knows would never be told.
+    fn propose_endpoints(&mut self, partition: i32) {
+        let Some(held) = self.state.held.get_mut(&partition) else { return };
+        let Some((begins, next)) = &held.unwritten else { return };
+        for (name, (begun, since)) in begins {
+            tracing::info!(endpoint = %name, partition, begun, "a new endpoint is told from here on");
+            held.ledger.begin(name, *begun, *since);
+        }
+        let known: Vec<_> = held.ledger.endpoints().cloned().collect();
+        for name in known {
+            let configured = self.endpoints.0.iter().any(|endpoint| endpoint.name == name);
+            if !configured {
+                held.ledger.leave(&name, *next);
+                tracing::warn!(endpoint = %name, partition, "not in the configuration any more: what is owed to it is kept");
+            } else if let Some(left) = held.ledger.rejoin(&name) {
+                tracing::warn!(
+                    endpoint = %name, partition, first = left, last = next - 1,
+                    "back in the configuration: alerts that came while it was not there are not owed to it"
+                );
+            }
+        }
     }
 
     fn write(
@@ -308,6 +317,11 @@ impl Line for Notify {
         self.loop_metrics.aborted();
         self.undertaker.discard();
         self.state.discard();
+        if fault::broken("begins-proposed-once") {
+            return;
+        }
+        let held: Vec<i32> = self.state.held.keys().copied().collect();
+        held.into_iter().for_each(|partition| self.propose_endpoints(partition));
     }
 
     fn beat(&mut self, owned: usize, held: usize) {

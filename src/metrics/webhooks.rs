@@ -79,7 +79,7 @@ impl WebhookMetrics {
         let oldest = GaugeVec::new(
             Opts::new(
                 "cardwatch_webhook_oldest_owed_age_seconds",
-                "Age of the oldest delivery that is made out for an endpoint; 0 where none is.",
+                "How long the oldest alert that is owed to an endpoint is owed; 0 where none is.",
             ),
             &["endpoint"],
         )?;

@@ -8,6 +8,7 @@
 //! offsets, however long, and is made out when there is room.
 
 mod book;
+mod ranges;
 
 use std::collections::BTreeMap;
 
@@ -139,14 +140,14 @@ impl Ledger {
         ranges.iter().find(|range| !range.asked).or(ranges.first()).copied()
     }
 
-    /// What the endpoint wants of `range.from..upto` was read, in the order of its offsets: it is made out, as far as there
-    /// is room, and the range goes on behind it.
+    /// What the endpoint wants of `range.from..upto` was read, in the order of its offsets, each with when it was raised: it
+    /// is made out, as far as there is room, and the range goes on behind it.
     pub fn open(
         &mut self,
         endpoint: &EndpointName,
         range: Range,
         upto: i64,
-        found: Vec<Member>,
+        found: Vec<(Member, Timestamp)>,
         now: Timestamp,
         intake: Intake,
     ) {
@@ -232,9 +233,19 @@ impl Ledger {
 
     /// The endpoint is back: what waits for its turn need not wait longer. Takes no place in the schedule away, and is
     /// not written: after a restart the next attempt that succeeds does it again.
+    ///
+    /// What is hastened again and again without an attempt that counts in between is so after a pause that doubles,
+    /// from a second on: it is the delivery that fails then, and not the endpoint.
     pub fn hasten(&mut self, endpoint: &EndpointName, now: Timestamp) {
         if let Some(book) = self.books.get_mut(endpoint) {
             book.hasten(now);
+        }
+    }
+
+    /// As [`Ledger::hasten`], for one delivery.
+    pub fn hasten_one(&mut self, endpoint: &EndpointName, id: &DeliveryId, now: Timestamp) {
+        if let Some(book) = self.books.get_mut(endpoint) {
+            book.hasten_one(id, now);
         }
     }
 
@@ -259,9 +270,9 @@ impl Ledger {
     }
 
     /// Somebody asks for every alert of a range again.
-    pub fn replay_range(&mut self, endpoint: &EndpointName, from: i64, to: i64) {
+    pub fn replay_range(&mut self, endpoint: &EndpointName, from: i64, to: i64, now: Timestamp) {
         if let Some(book) = self.books.get_mut(endpoint) {
-            book.ask_for(from, to);
+            book.ask_for(from, to, now);
         }
     }
 

@@ -79,12 +79,15 @@ pub struct Range {
     /// Whether somebody asked for it, and it is not what came in while there was no room.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub asked: bool,
+    /// Since when the oldest of it is owed, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }
 
 impl Range {
     /// A range that somebody asked for: all of it is owed, for all that is known.
     pub fn asked(from: i64, to: i64) -> Range {
-        let range = Range { from, to, count: 0, asked: true };
+        let range = Range { from, to, count: 0, asked: true, since: None };
         Range { count: range.span(), ..range }
     }
 
@@ -105,6 +108,18 @@ pub struct Account {
     /// Where the alerts stood when the endpoint was found to be gone from the configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left: Option<i64>,
+}
+
+impl Account {
+    /// How many alerts are owed in ranges, at most.
+    pub fn in_ranges(&self) -> u64 {
+        self.ranges.iter().map(|range| range.count).sum()
+    }
+
+    /// Since when the oldest in a range is owed, where that is known.
+    pub fn oldest(&self) -> Option<Timestamp> {
+        self.ranges.iter().filter_map(|range| range.since).min()
+    }
 }
 
 /// One revision of an alert and where it stands.
@@ -168,7 +183,11 @@ mod tests {
     fn what_need_not_be_said_is_left_out_of_a_record() {
         let account = Account { begun: 7, ranges: Vec::new(), left: None };
         assert_eq!(serde_json::to_string(&account).unwrap(), r#"{"begun":7}"#);
-        let range = Range { from: 1, to: 3, count: 2, asked: false };
+        let range = Range { from: 1, to: 3, count: 2, asked: false, since: None };
         assert_eq!(serde_json::to_string(&range).unwrap(), r#"{"from":1,"to":3,"count":2}"#);
+        let range = Range { since: Some(Timestamp(0)), ..range };
+        let json = r#"{"from":1,"to":3,"count":2,"since":"1970-01-01T00:00:00.000Z"}"#;
+        assert_eq!(serde_json::to_string(&range).unwrap(), json);
+        assert_eq!(serde_json::from_str::<Range>(json).unwrap(), range);
     }
 }

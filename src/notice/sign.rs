@@ -12,6 +12,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::domain::time::Timestamp;
+use crate::fault;
 use crate::secret::Secret;
 
 /// The most keys that sign at once: each adds to the header of every request.
@@ -246,7 +247,9 @@ impl Signer {
     /// signature of each key that has not ended by `now`, the newest first, with spaces between.
     pub fn header(&self, id: &str, at: i64, body: &[u8], now: Timestamp) -> String {
         let at = at.to_string();
-        let signing = self.keys.iter().filter(|(_, until)| until.is_none_or(|until| now < until));
+        let signs = |until: Option<Timestamp>| until.is_none_or(|until| now < until);
+        let signing =
+            self.keys.iter().filter(|(_, until)| signs(*until) || fault::broken("kept-after-its-end"));
         let signatures: Vec<String> = signing.map(|(key, _)| key.sign(id, &at, body)).collect();
         signatures.join(" ")
     }

@@ -2,8 +2,8 @@
 //!
 //! A healthy endpoint has a window of deliveries under way. One that fails several times in a row is only asked now
 //! and then whether it is back: by what is due, and at a pace of its own by what is due next, so that nobody
-//! waits for a place in the schedule that may be hours away. One that says it has too much is left alone for longer
-//! and longer.
+//! waits for a place in the schedule that may be hours away. One that failed once or twice and is then asked by nothing
+//! that is due is asked at the slowest of those paces. One that says it has too much is left alone for longer and longer.
 
 use crate::domain::delivery::Failure;
 use crate::domain::time::Timestamp;
@@ -27,6 +27,7 @@ pub struct Standing {
     slowed: u32,
     probes: u32,
     probe_at: Option<Timestamp>,
+    taken_at: Option<Timestamp>,
 }
 
 /// What may be tried now.
@@ -51,12 +52,18 @@ impl Standing {
             slowed: 0,
             probes: 0,
             probe_at: None,
+            taken_at: None,
         }
     }
 
     /// Since when every attempt has failed.
     pub fn failing_since(&self) -> Option<Timestamp> {
         self.failing_since
+    }
+
+    /// When it last took something.
+    pub fn taken_at(&self) -> Option<Timestamp> {
+        self.taken_at
     }
 
     /// Whether so many attempts failed in a row that the endpoint is only asked now and then.
@@ -69,6 +76,10 @@ impl Standing {
         if self.paused_until.is_some_and(|until| now < until) {
             return Allowance::Nothing;
         }
+        let is_time_to_ask = under_way == 0 && self.probe_at.is_some_and(|at| now >= at);
+        if is_time_to_ask {
+            return Allowance::Probe;
+        }
         if !self.is_failing() {
             // After one 429 a whole window would be the next.
             let window = if self.slowed > 0 { 1 } else { window };
@@ -77,19 +88,14 @@ impl Standing {
                 room => Allowance::Due(room),
             };
         }
-        if under_way > 0 {
-            return Allowance::Nothing;
-        }
-        match self.probe_at {
-            Some(at) if now >= at => Allowance::Probe,
-            _ => Allowance::Due(1),
-        }
+        if under_way > 0 { Allowance::Nothing } else { Allowance::Due(1) }
     }
 
-    /// An attempt succeeded. Returns whether the endpoint was in trouble before.
-    pub fn succeeded(&mut self) -> bool {
+    /// An attempt succeeded at `now`. Returns whether the endpoint was in trouble before.
+    pub fn succeeded(&mut self, now: Timestamp) -> bool {
         let was_failing = self.failures > 0;
-        *self = Standing::new(self.probe_max_ms);
+        let taken_at = self.taken_at.max(Some(now));
+        *self = Standing { taken_at, ..Standing::new(self.probe_max_ms) };
         was_failing
     }
 
@@ -105,11 +111,12 @@ impl Standing {
         if let Some(until) = retry_after {
             self.pause_until(until);
         }
+        let mut pause = self.probe_max_ms;
         if self.is_failing() {
-            let pause = doubled(PROBE_FIRST_MS, self.probes, self.probe_max_ms);
+            pause = doubled(PROBE_FIRST_MS, self.probes, self.probe_max_ms);
             self.probes += 1;
-            self.probe_at = Some(now.plus_millis(pause));
         }
+        self.probe_at = Some(now.plus_millis(pause));
     }
 
     fn pause_until(&mut self, until: Timestamp) {
@@ -165,9 +172,21 @@ mod tests {
         }
         assert_eq!(pauses, [5, 10, 20, 40, 60, 60]);
         assert_eq!(standing.failing_since(), Some(Timestamp(0)));
-        assert!(standing.succeeded());
-        assert!(!standing.succeeded());
-        assert_eq!(standing, Standing::new(60_000));
+        assert!(standing.succeeded(now));
+        assert!(!standing.succeeded(Timestamp(0)));
+        assert_eq!(standing, Standing { taken_at: Some(now), ..Standing::new(60_000) });
+    }
+
+    #[test]
+    fn one_that_failed_a_few_times_is_asked_after_the_longest_pause_if_nothing_is_due() {
+        let mut standing = Standing::new(60_000);
+        standing.failed(Timestamp(0), Failure::Connect, None);
+        standing.failed(Timestamp(5_000), Failure::Connect, None);
+        assert_eq!(standing.allowance(Timestamp(64_999), 0, WINDOW), Allowance::Due(8));
+        assert_eq!(standing.allowance(Timestamp(65_000), 0, WINDOW), Allowance::Probe);
+        assert_eq!(standing.allowance(Timestamp(65_000), 1, WINDOW), Allowance::Due(7));
+        standing.succeeded(Timestamp(65_000));
+        assert_eq!(standing.allowance(Timestamp(650_000), 0, WINDOW), Allowance::Due(8));
     }
 
     #[test]
@@ -184,7 +203,7 @@ mod tests {
             let mut other = Standing::new(60_000);
             other.failed(Timestamp(0), failure, None);
             assert_eq!(other.allowance(Timestamp(0), 0, WINDOW), Allowance::Due(8));
-            assert!(other.succeeded(), "it was in trouble");
+            assert!(other.succeeded(Timestamp(1)), "it was in trouble");
         }
         let mut long = Standing::new(60_000);
         (0..30).for_each(|_| long.failed(Timestamp(0), Failure::Status(429), None));
@@ -198,7 +217,7 @@ mod tests {
         standing.failed(Timestamp(0), Failure::Status(429), Some(Timestamp(600_000)));
         standing.failed(Timestamp(0), Failure::Status(429), None);
         assert_eq!(standing.allowance(Timestamp(599_999), 0, WINDOW), Allowance::Nothing);
-        standing.succeeded();
+        standing.succeeded(Timestamp(1));
         assert_eq!(standing.allowance(Timestamp(1), 0, WINDOW), Allowance::Due(8));
     }
 

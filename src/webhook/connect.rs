@@ -11,7 +11,7 @@ use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::{Method, Response, Uri, header};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
@@ -19,11 +19,14 @@ use super::resolve::Resolve;
 use super::target::{Proxy, Target};
 use super::url::{Host, Url};
 use crate::domain::delivery::Failure;
+use crate::fault;
 
 /// The head of an answer: what is more is not HTTP from a receiver of webhooks.
 const MAX_HEAD: usize = 32 * 1024;
 /// What a connection buffers at most, of an answer's body too.
 const MAX_BUFFER: usize = 64 * 1024;
+/// What the kernel holds of an answer that is not read yet; it takes twice as much, with what it keeps beside.
+const RECEIVE_BUFFER: u32 = 32 * 1024;
 /// Of the addresses of a name, as many are tried.
 const MAX_TRIED: usize = 8;
 
@@ -137,13 +140,16 @@ pub(super) async fn connect(
 ) -> Result<Connection, Trouble> {
     let to = target.proxy.as_ref().map_or(&target.url, |proxy| &proxy.url);
     *stage = Stage::LookUp;
-    let addresses = addresses(&to.host, resolve).await?;
+    let mut addresses = look_up(&to.host, resolve).await?;
     // The proxy's own address was written down by whoever runs cardwatch. What lies behind it the proxy looks up,
     // and must judge.
     if target.proxy.is_none() {
         target.guard.check_all(&addresses).map_err(|(address, why)| {
             Trouble::new(Failure::Forbidden, format!("{} is {address}, {why}", to.host))
         })?;
+    }
+    if fault::broken("address-looked-up-again") {
+        addresses = look_up(&to.host, resolve).await?;
     }
     *stage = Stage::Connect;
     let stream = dial(&addresses, to.port, deadline).await?;
@@ -175,7 +181,7 @@ fn builder() -> Builder {
     builder
 }
 
-async fn addresses(host: &Host, resolve: &dyn Resolve) -> Result<Vec<IpAddr>, Trouble> {
+async fn look_up(host: &Host, resolve: &dyn Resolve) -> Result<Vec<IpAddr>, Trouble> {
     let name = match host {
         Host::Address(address) => return Ok(vec![*address]),
         Host::Name(name) => name,
@@ -196,7 +202,7 @@ async fn dial(addresses: &[IpAddr], port: u16, deadline: Instant) -> Result<TcpS
         let left = u32::try_from(tried - at).unwrap_or(1);
         let share = deadline.saturating_duration_since(Instant::now()) / left;
         let place = SocketAddr::new(*address, port);
-        let detail = match timeout(share, TcpStream::connect(place)).await {
+        let detail = match timeout(share, open(place)).await {
             Ok(Ok(stream)) => {
                 // A request is one write: there is nothing to wait for.
                 drop(stream.set_nodelay(true));
@@ -208,6 +214,15 @@ async fn dial(addresses: &[IpAddr], port: u16, deadline: Instant) -> Result<TcpS
         trouble = Trouble::new(Failure::Connect, detail);
     }
     Err(trouble)
+}
+
+/// A connection on which little can be under way towards us: what a receiver sends beyond what is read would cost
+/// it and us memory and time, up to some megabytes for each answer without end.
+async fn open(place: SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = if place.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A limit and no promise: whoever refuses it does without.
+    drop(socket.set_recv_buffer_size(RECEIVE_BUFFER));
+    socket.connect(place).await
 }
 
 /// Asks the proxy for a way through to `url`.

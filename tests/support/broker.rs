@@ -30,6 +30,8 @@ pub struct BrokerOptions {
     pub properties: Vec<(&'static str, String)>,
     /// Listeners beside the plain one.
     pub listeners: Vec<Listener>,
+    /// Whether the JVM compiles it well rather than quickly. It takes minutes for that, and on two cores one of them.
+    pub compiled_well: bool,
 }
 
 /// A further listener of a broker, on loopback.
@@ -45,7 +47,7 @@ pub struct Listener {
 
 impl Default for BrokerOptions {
     fn default() -> BrokerOptions {
-        BrokerOptions { heap_mib: 512, properties: Vec::new(), listeners: Vec::new() }
+        BrokerOptions { heap_mib: 512, properties: Vec::new(), listeners: Vec::new(), compiled_well: false }
     }
 }
 
@@ -92,8 +94,7 @@ pub struct Broker {
     bootstrap: String,
     heap_mib: u32,
     class_path: String,
-    /// Compiled quickly rather than well: one of several, all of which boot on the same few cores.
-    quick: bool,
+    compiled_well: bool,
     child: Mutex<Option<Child>>,
 }
 
@@ -139,7 +140,7 @@ impl Broker {
             bootstrap: format!("127.0.0.1:{port}"),
             heap_mib: options.heap_mib,
             class_path: jars.class_path.clone(),
-            quick: seat.ports.len() > 1,
+            compiled_well: options.compiled_well,
             child: Mutex::new(None),
         }
     }
@@ -204,7 +205,7 @@ impl Broker {
         let spawned = Command::new("java")
             .arg(format!("-Xmx{}m", self.heap_mib))
             .arg("-XX:+UseSerialGC")
-            .args(self.quick.then_some("-XX:TieredStopAtLevel=1"))
+            .args((!self.compiled_well).then_some("-XX:TieredStopAtLevel=1"))
             .arg(format!("-Dlog4j2.configurationFile={}/log4j2.properties", self.directory.display()))
             .args(["-cp", &self.class_path, "kafka.Kafka"])
             .arg(self.directory.join("server.properties"))

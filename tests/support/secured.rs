@@ -81,7 +81,8 @@ fn start() -> Option<Secured> {
         Listener { name: "MUTUAL", protocol: "SSL", port: mutual },
         Listener { name: "SASL", protocol: "SASL_SSL", port: sasl },
     ];
-    let options = BrokerOptions { heap_mib: 320, properties: properties(home.path()), listeners };
+    let properties = properties(home.path());
+    let options = BrokerOptions { heap_mib: 320, properties, listeners, ..BrokerOptions::default() };
     let broker = own_broker("secured", options)?;
     let secured = Secured { broker, home, authority, ports };
     secured.make_users();

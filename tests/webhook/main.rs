@@ -26,6 +26,8 @@ mod stage;
 
 /// Every way to answer, and not to.
 mod answers;
+/// Builds that are broken on purpose.
+mod broken;
 /// Who may be reached.
 mod guard;
 /// Signatures, verified by others.

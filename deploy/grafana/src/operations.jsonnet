@@ -123,7 +123,7 @@ p.board(
       panels: [
         p.lines('Backlog', 'Alerts that are owed to each endpoint.', 'short', p.rising(100, 1000), [p.runbook('CardwatchWebhookBacklog'), p.doc('Webhooks', 'docs/webhooks.md')],
                 [p.query('sum by (endpoint) (' + of('cardwatch_webhook_owed_alerts') + ')', '{{endpoint}}')]),
-        p.lines('Oldest owed', 'Age of the oldest delivery that waits. At the retention of the topic of alerts it is lost.', 's', p.rising(3600, 7 * 86400), [p.runbook('CardwatchWebhookAlertExpiring'), p.doc('Webhooks', 'docs/webhooks.md')],
+        p.lines('Oldest owed', 'For how long the oldest alert that is owed is owed. At the retention of the topic of alerts it is lost.', 's', p.rising(3600, 7 * 86400), [p.runbook('CardwatchWebhookAlertExpiring'), p.doc('Webhooks', 'docs/webhooks.md')],
                 [p.query('max by (endpoint) (' + of('cardwatch_webhook_oldest_owed_age_seconds') + ')', '{{endpoint}}')]),
         p.lines('Attempts', 'Requests to endpoints, by what came of them.', 'reqps', p.good, [p.runbook('CardwatchWebhookBacklog'), p.doc('Webhooks', 'docs/webhooks.md')],
                 [p.query('sum by (endpoint, result) (rate(' + of('cardwatch_webhook_attempts_total') + '[$__rate_interval])) > 0', '{{endpoint}} {{result}}')], stacked=true),

@@ -32,7 +32,7 @@ pub struct Standing {
     pub in_ranges: u64,
     /// Deliveries that failed for good.
     pub failed: u64,
-    /// Since when the oldest delivery that is made out is owed.
+    /// Since when the oldest is owed, made out or in a range.
     pub oldest: Option<Timestamp>,
     /// What all processes share.
     pub state: EndpointState,
@@ -116,8 +116,8 @@ impl Ledgers {
         for (name, accounts) in &self.accounts {
             let standing = standings.entry(name.clone()).or_default();
             standing.known = true;
-            let ranges = accounts.values().flat_map(|account| &account.ranges);
-            standing.in_ranges = ranges.map(|range| range.count).sum();
+            standing.in_ranges = accounts.values().map(Account::in_ranges).sum();
+            standing.oldest = accounts.values().filter_map(Account::oldest).min();
         }
         for entry in self.entries.values() {
             let standing = standings.entry(entry.endpoint.clone()).or_default();
@@ -182,5 +182,35 @@ impl Standing {
             "disabled": self.state.disabled, "failing_since": self.state.failing_since,
             "generation": self.state.generation,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_that_is_owed_may_be_made_out_or_in_a_range_of_any_partition() {
+        let mut ledgers = Ledgers::default();
+        let desk: EndpointName = "desk".parse().unwrap();
+        let account = |since: &str| {
+            let range =
+                |at: &str| format!(r#"{{"from":1,"to":4,"count":2,"since":"1970-01-01T00:00:{at}Z"}}"#);
+            format!(r#"{{"begun":0,"ranges":[{},{{"from":7,"to":9,"count":1}}]}}"#, range(since))
+        };
+        let mut oldest = |partition, key: Key, value: Option<&str>| {
+            ledgers.apply(partition, key, value.map(str::as_bytes)).unwrap();
+            let standing = &ledgers.standings()[&desk];
+            (standing.made_out + standing.in_ranges, standing.oldest.map(Timestamp::millis))
+        };
+        let endpoint = || Key::Endpoint("desk".parse().unwrap());
+        let one = || Key::Owed("desk".parse().unwrap(), DeliveryId::written("alr_1-1"));
+        let owed = r#"{"stage":"waiting","members":[{"offset":1,"id":"alr_1-1"}],"attempts":0,"due":"1970-01-01T00:00:05Z","since":"1970-01-01T00:00:05Z"}"#;
+        assert_eq!(oldest(0, endpoint(), Some(&account("20"))), (3, Some(20_000)));
+        assert_eq!(oldest(1, endpoint(), Some(&account("10"))), (6, Some(10_000)));
+        assert_eq!(oldest(2, one(), Some(owed)), (7, Some(5_000)));
+        assert_eq!(oldest(2, one(), None), (6, Some(10_000)));
+        assert_eq!(oldest(1, endpoint(), None), (3, Some(20_000)));
+        assert_eq!(oldest(0, endpoint(), Some(r#"{"begun":0}"#)), (0, None));
     }
 }

@@ -209,7 +209,7 @@ mod tests {
         };
         view.due.insert((0, 20), due(false));
         view.due.insert((0, 21), due(true));
-        let range = Range { from: 30, to: 40, count: 10, asked: false };
+        let range = Range { from: 30, to: 40, count: 10, asked: false, since: None };
         view.accounts.insert(0, Account { begun: 10, ranges: vec![range], left: None });
         view.taken.insert(0, 50);
         for (offset, word) in [

@@ -16,13 +16,16 @@ use crate::lines::start::{Checkpoints, Start, Stopped};
 use crate::notice::ledger::Ledger;
 use crate::stop::{Stop, exit};
 
+/// For each endpoint: from which offset it is told by itself, and from which what lies before it.
+pub type Begins = HashMap<EndpointName, (i64, Option<i64>)>;
+
 /// A ledger as it stands, and where endpoints begin that it does not know.
 #[derive(Debug)]
 pub struct Restored {
     /// The ledger.
     pub ledger: Ledger,
-    /// For each endpoint: from which offset it is told by itself, and from which what lies before it.
-    pub begins: HashMap<EndpointName, (i64, Option<i64>)>,
+    /// Where those begin.
+    pub begins: Begins,
 }
 
 /// Restores ledgers on threads of their own.
@@ -100,11 +103,7 @@ impl Restorer {
         Ok(ledger)
     }
 
-    fn begins(
-        &self,
-        start: &Start,
-        ledger: &Ledger,
-    ) -> Result<HashMap<EndpointName, (i64, Option<i64>)>, Stopped> {
+    fn begins(&self, start: &Start, ledger: &Ledger) -> Result<Begins, Stopped> {
         let partition = start.partition;
         let mut begins = HashMap::new();
         for endpoint in self.endpoints.0.iter().filter(|endpoint| !ledger.knows(&endpoint.name)) {

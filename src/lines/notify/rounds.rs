@@ -22,7 +22,7 @@ const SHOW_EVERY_MS: i64 = 1_000;
 /// How long a delivery waits whose schedule is over, while its endpoint takes nothing at all, in milliseconds.
 const DAY_MS: i64 = 86_400_000;
 /// What couriers said is written down this often, in milliseconds, unless a transaction is made anyhow …
-const BOOKS_EVERY_MS: u64 = 20;
+const BOOKS_EVERY_MS: u64 = 200;
 /// … or so much was said.
 const SAID_MANY: usize = 500;
 
@@ -119,8 +119,9 @@ impl Notify {
         let Some(endpoint) = self.endpoint(&settled.endpoint) else { return };
         // This process may know of a part alone: it may have been started since.
         let noted = self.shared.seen().board.failing_since(&endpoint.name);
-        let failing_since =
-            [self.state.standing(&endpoint).failing_since(), noted].into_iter().flatten().min();
+        let standing = self.state.standing(&endpoint);
+        let failing_since = [standing.failing_since(), noted].into_iter().flatten().min();
+        let taken_at = standing.taken_at();
         let Some(held) = self.state.held.get_mut(&settled.tenure.0) else { return };
         let (name, id) = (&endpoint.name, &settled.id);
         let missed = match settled.end {
@@ -131,25 +132,27 @@ impl Notify {
         let Some(owed) = held.ledger.delivery(name, id) else { return };
         let (made, due, since) = (owed.attempts, owed.due, owed.since);
         let class = missed.failure.class();
-        if settled.early {
+        let next = if settled.early {
             // It was only asked whether the endpoint is back: the place in the schedule is as before.
-            return held.ledger.failed(name, id, Some(due), class, false);
-        }
-        let next = endpoint.schedule.next(made + 1, settled.at, rand::random());
-        let next = match (next, missed.retry_after) {
-            (Some(next), Some(asked)) => Some(next.max(asked)),
-            (next, _) => next,
+            Some(due)
+        } else {
+            let next = endpoint.schedule.next(made + 1, settled.at, rand::random());
+            let next = match (next, missed.retry_after) {
+                (Some(next), Some(asked)) => Some(next.max(asked)),
+                (next, _) => next,
+            };
+            // Where nothing at all was taken meanwhile it is the endpoint that fails and not this delivery.
+            let endpoint_fails = failing_since.is_some_and(|failing| failing <= since.plus_millis(60_000));
+            next.or_else(|| endpoint_fails.then(|| settled.at.plus_millis(DAY_MS)))
         };
-        // Where nothing at all was taken meanwhile it is the endpoint that fails and not this delivery.
-        let endpoint_fails = failing_since.is_some_and(|failing| failing <= since.plus_millis(60_000));
-        let next = next.or_else(|| endpoint_fails.then(|| settled.at.plus_millis(DAY_MS)));
         if next.is_none() {
             if let Some(metrics) = self.metrics.get(name) {
                 metrics.failed();
             }
             tracing::warn!(endpoint = %name, delivery = %id, reason = %missed.failure, "a delivery has failed for good");
         }
-        held.ledger.failed(name, id, next, class, true);
+        held.ledger.failed(name, id, next, class, !settled.early);
+        held.hasten_if_back(name, settled, taken_at);
     }
 
     fn open_ranges(&mut self, partitions: &[i32]) {
@@ -172,7 +175,8 @@ impl Notify {
             let mut members = Vec::new();
             for sheet in sheets {
                 if endpoint.filter.wants(&sheet.alert) {
-                    members.push(Member { offset: sheet.offset, id: DeliveryId::of_alert(&sheet.alert) });
+                    let member = Member { offset: sheet.offset, id: DeliveryId::of_alert(&sheet.alert) };
+                    members.push((member, sheet.alert.raised_at));
                     self.state.shelf.put(tenure.0, sheet);
                 }
             }
@@ -343,17 +347,13 @@ impl Notify {
     }
 
     fn wish_for_ranges(&mut self, endpoint: &Endpoint) {
-        let failing = self.state.standings.get(&endpoint.name).is_some_and(|standing| standing.is_failing());
         let intake = self.state.intake(endpoint, &self.bounds);
         for (partition, held) in &mut self.state.held {
             if held.openings.contains(&endpoint.name) || held.ledger.is_changed() {
                 continue;
             }
-            // An endpoint that fails is asked with what is made out. Where that is nothing, because all of it has failed
-            // for good, there would be nothing to ask it with and it would fail for ever.
-            if failing && held.ledger.next_due(&endpoint.name).is_some() {
-                continue;
-            }
+            // Also of an endpoint that fails: what is made out may be what it refuses whatever happens, and what it would
+            // take stand in the range. Room bounds what is read for one that takes nothing.
             if let Some(range) = held.ledger.to_open(&endpoint.name, intake) {
                 held.openings.insert(endpoint.name.clone());
                 let most = RANGE_READ.min((intake.room / 2).max(1));
@@ -416,7 +416,7 @@ fn replay(
         }
         Replay::Ranges(ranges) => {
             for (_, from, to) in ranges.iter().filter(|(of, ..)| *of == partition) {
-                ledger.replay_range(endpoint, *from, *to);
+                ledger.replay_range(endpoint, *from, *to, now);
             }
         }
     }

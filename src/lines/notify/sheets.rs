@@ -53,6 +53,11 @@ impl Sheet {
         let alert = wire::decode_alert(json).ok()?;
         Some(Sheet { offset: message.offset(), alert, json: json.to_vec() })
     }
+
+    /// About what it takes in memory: the alert's texts are as long again as those of the record.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Sheet>() + 2 * self.json.len()
+    }
 }
 
 /// What is to be read.

@@ -8,10 +8,11 @@ use super::courier::Settled;
 use super::endpoint::Endpoint;
 use super::expiry::Expiry;
 use super::heartbeat::Heartbeats;
-use super::restore::Restored;
+use super::restore::{Begins, Restored};
 use super::sheets::{Found, Sheet, Tenure};
 use crate::domain::delivery::{DeliveryId, EndpointName};
 use crate::domain::time::Timestamp;
+use crate::fault;
 use crate::lines::mark::Mark;
 use crate::lines::start::Stopped;
 use crate::notice::ledger::{Handed, Intake, Ledger};
@@ -56,6 +57,25 @@ pub(super) struct Held {
     pub(super) openings: HashSet<EndpointName>,
     /// The first offset of alerts that do not expire soon.
     pub(super) stays_from: i64,
+    /// What is to be written of endpoints since the partition was taken up: where new ones begin, and where it stood.
+    pub(super) unwritten: Option<(Begins, i64)>,
+}
+
+impl Held {
+    /// An attempt failed, and the endpoint has taken something since, at `taken_at`: when that was told to the ledger
+    /// this failure was not in it yet.
+    pub(super) fn hasten_if_back(
+        &mut self,
+        endpoint: &EndpointName,
+        failed: &Settled,
+        taken_at: Option<Timestamp>,
+    ) {
+        if let Some(taken_at) = taken_at.filter(|taken_at| *taken_at >= failed.at)
+            && !fault::broken("late-failure-waits")
+        {
+            self.ledger.hasten_one(endpoint, &failed.id, taken_at);
+        }
+    }
 }
 
 /// Alerts at hand, the newest ones up to a number of bytes.
@@ -73,13 +93,13 @@ impl Shelf {
         if self.sheets.contains_key(&place) {
             return;
         }
-        self.bytes += sheet.json.len();
+        self.bytes += sheet.bytes();
         self.sheets.insert(place, sheet);
         self.order.push_back(place);
         while self.bytes > self.bytes_max && self.order.len() > 1 {
             let Some(oldest) = self.order.pop_front() else { break };
             if let Some(sheet) = self.sheets.remove(&oldest) {
-                self.bytes -= sheet.json.len();
+                self.bytes -= sheet.bytes();
             }
         }
     }
@@ -177,6 +197,7 @@ impl NotifyState {
         for partition in std::mem::take(&mut self.closing) {
             if let Some(held) = self.held.get_mut(&partition) {
                 held.ledger.merge();
+                held.unwritten = None;
             }
         }
         self.applied.clear();
@@ -221,12 +242,12 @@ mod tests {
 
     #[test]
     fn alerts_at_hand_are_bounded_by_their_bytes_and_the_oldest_go() {
-        let mut shelf = Shelf { bytes_max: 100, ..Shelf::default() };
         let alert = crate::notice::samples::test_alert(Timestamp(1), 7);
-        for offset in 0..5 {
-            let (alert, json) = (alert.clone(), vec![b'x'; 40]);
-            shelf.put(0, Arc::new(Sheet { offset, alert, json }));
-        }
+        let sheet = |offset| Arc::new(Sheet { offset, alert: alert.clone(), json: vec![b'x'; 4_000] });
+        let mut shelf = Shelf { bytes_max: 5 * sheet(0).bytes() / 2, ..Shelf::default() };
+        assert!(shelf.bytes_max > 20_000);
+        (0..5).for_each(|offset| shelf.put(0, sheet(offset)));
+        assert_eq!(shelf.size(), (2, 2 * sheet(0).bytes()));
         let kept: Vec<i64> = (0..5).filter(|offset| shelf.get(0, *offset).is_some()).collect();
         assert_eq!(kept, [3, 4]);
     }

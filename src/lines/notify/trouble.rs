@@ -41,8 +41,8 @@ impl Notify {
         let standing = self.state.standing(&endpoint);
         let Some(missed) = missed else {
             // What another process noted ends too, or it would count when the endpoint fails the next time.
-            let was_in_trouble =
-                standing.succeeded() | self.shared.seen().board.failing_since(&endpoint.name).is_some();
+            let was_in_trouble = standing.succeeded(settled.at)
+                | self.shared.seen().board.failing_since(&endpoint.name).is_some();
             let took = settled.at.millis() - raised_at.millis();
             metrics.delivered(took.max(0) as f64 / 1_000.0);
             if was_in_trouble {

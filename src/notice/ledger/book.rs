@@ -9,10 +9,11 @@ use crate::domain::delivery::{DeliveryId, EndpointName};
 use crate::domain::time::Timestamp;
 
 use super::super::record::{Account, Key, Member, Owed, Range, Stage};
+use super::ranges::bound;
 use super::{Batch, Intake};
 
-/// Ranges kept apart; further ones are joined to the nearest, and what lies between is told once more.
-const RANGES_MAX: usize = 32;
+/// The first pause before a delivery is hastened again, in milliseconds; it doubles.
+const HASTEN_FIRST_MS: i64 = 1_000;
 
 /// A delivery that is handed out to be tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub struct Debt {
     pub made_out: u64,
     /// Alerts in ranges, at most.
     pub in_ranges: u64,
-    /// Since when the oldest delivery that is made out is owed.
+    /// Since when the oldest is owed, made out or in a range; what lies before an endpoint began has no age.
     pub oldest: Option<Timestamp>,
     /// The first offset that is owed.
     pub first: Option<i64>,
@@ -48,6 +49,26 @@ struct Made {
     owed: Owed,
     /// When it is its turn: when it is due, or earlier where [`Book::hasten`] says so.
     turn: Timestamp,
+    /// How often it was hastened since its last attempt that counted.
+    hastened: u32,
+}
+
+impl Made {
+    fn new(owed: Owed) -> Made {
+        Made { turn: owed.due, owed, hastened: 0 }
+    }
+
+    fn hasten(&mut self, now: Timestamp) {
+        let pause = match self.hastened {
+            0 => 0,
+            times => HASTEN_FIRST_MS << (times - 1).min(20),
+        };
+        let turn = now.plus_millis(pause);
+        if turn < self.turn {
+            self.turn = turn;
+            self.hastened += 1;
+        }
+    }
 }
 
 /// One endpoint's part of a ledger.
@@ -84,7 +105,7 @@ impl Book {
 
     pub(super) fn restore_owed(&mut self, id: DeliveryId, owed: Option<Owed>) {
         let owed = owed.filter(|owed| owed.stage != Stage::Failed);
-        self.put(id, owed.map(|owed| Made { turn: owed.due, owed }));
+        self.put(id, owed.map(Made::new));
     }
 
     pub(super) fn set_account(&mut self, account: Account) {
@@ -138,7 +159,12 @@ impl Book {
         if let Entry::Vacant(before) = self.made_before.entry(id.clone()) {
             before.insert(self.made.get(&id).cloned());
         }
-        self.put(id, owed.map(|owed| Made { turn: owed.due, owed }));
+        let before = self.made.get(&id);
+        let made = owed.map(|owed| {
+            let same = before.filter(|before| before.owed.attempts == owed.attempts);
+            Made { hastened: same.map_or(0, |before| before.hastened), ..Made::new(owed) }
+        });
+        self.put(id, made);
     }
 
     pub(super) fn owe(&mut self, member: Member, now: Timestamp, intake: Intake) -> bool {
@@ -157,7 +183,13 @@ impl Book {
                 range.count += 1;
             }
             None => {
-                account.ranges.push(Range { from: member.offset, to, count: 1, asked: false });
+                account.ranges.push(Range {
+                    from: member.offset,
+                    to,
+                    count: 1,
+                    asked: false,
+                    since: Some(now),
+                });
                 bound(&mut account.ranges);
             }
         }
@@ -182,7 +214,7 @@ impl Book {
         &mut self,
         range: Range,
         upto: i64,
-        mut found: Vec<Member>,
+        mut found: Vec<(Member, Timestamp)>,
         now: Timestamp,
         intake: Intake,
     ) {
@@ -192,16 +224,20 @@ impl Book {
         let Some(place) = account.ranges.iter().position(same) else { return };
         // What came in since there was room may have taken it.
         let room = intake.room.saturating_sub(self.alerts);
-        let upto = found.get(room).map_or(upto, |first_left| first_left.offset);
+        let upto = found.get(room).map_or(upto, |(first_left, _)| first_left.offset);
         found.truncate(room);
         let open = &mut account.ranges[place];
         open.from = upto.clamp(open.from, open.to);
         open.count = open.count.saturating_sub(found.len() as u64).min(open.span());
+        if let (Some(since), Some((_, passed))) = (&mut open.since, found.last()) {
+            // What is left came in after the last of these.
+            *since = (*since).max(*passed);
+        }
         if open.from >= open.to {
             account.ranges.remove(place);
         }
         self.set_account(account);
-        for member in found {
+        for (member, _) in found {
             self.make_out(member, now, intake);
         }
     }
@@ -216,10 +252,10 @@ impl Book {
         self.set_account(account);
     }
 
-    pub(super) fn ask_for(&mut self, from: i64, to: i64) {
+    pub(super) fn ask_for(&mut self, from: i64, to: i64, now: Timestamp) {
         let Some(account) = self.account.clone().filter(|_| from < to) else { return };
         let mut account = account;
-        account.ranges.push(Range::asked(from, to));
+        account.ranges.push(Range { since: Some(now), ..Range::asked(from, to) });
         bound(&mut account.ranges);
         self.set_account(account);
     }
@@ -302,10 +338,19 @@ impl Book {
     /// Also what is handed out, or changed by the open transaction: it may come back to its place.
     pub(super) fn hasten(&mut self, now: Timestamp) {
         for made in self.made.values_mut().chain(self.made_before.values_mut().flatten()) {
-            made.turn = made.turn.min(now);
+            made.hasten(now);
         }
         let queue = std::mem::take(&mut self.queue);
-        self.queue = queue.into_iter().map(|(turn, id)| (turn.min(now), id)).collect();
+        let turn = |id: &DeliveryId, turn| self.made.get(id).map_or(turn, |made| made.turn);
+        self.queue = queue.into_iter().map(|(before, id)| (turn(&id, before), id)).collect();
+    }
+
+    pub(super) fn hasten_one(&mut self, id: &DeliveryId, now: Timestamp) {
+        self.unqueue(id);
+        if let Some(made) = self.made.get_mut(id) {
+            made.hasten(now);
+            self.enqueue(id.clone());
+        }
     }
 
     pub(super) fn replay(&mut self, members: Vec<Member>, id: Option<DeliveryId>, now: Timestamp) {
@@ -316,14 +361,16 @@ impl Book {
     }
 
     pub(super) fn debt(&self) -> Debt {
-        let ranges = self.account.iter().flat_map(|account| &account.ranges);
+        let account = self.account.as_ref();
+        let first_in_ranges = account.into_iter().flat_map(|account| &account.ranges).map(|range| range.from);
+        let made_out = self.made.values().map(|made| made.owed.since);
         let members = self.made.values().flat_map(|made| &made.owed.members);
         let first_made_out = members.map(|member| member.offset).min();
         Debt {
             made_out: self.alerts as u64,
-            in_ranges: ranges.clone().map(|range| range.count).sum(),
-            oldest: self.made.values().map(|made| made.owed.since).min(),
-            first: ranges.map(|range| range.from).chain(first_made_out).min(),
+            in_ranges: account.map_or(0, Account::in_ranges),
+            oldest: account.and_then(Account::oldest).into_iter().chain(made_out).min(),
+            first: first_in_ranges.chain(first_made_out).min(),
         }
     }
 
@@ -381,29 +428,4 @@ pub(super) fn batch_id(endpoint: &EndpointName, members: &[Member]) -> DeliveryI
     }
     let digest = data_encoding::HEXLOWER.encode(&hash.finalize()[..16]);
     DeliveryId::written(&format!("bat_{digest}"))
-}
-
-/// Joins ranges of one kind until they are few enough.
-fn bound(ranges: &mut Vec<Range>) {
-    ranges.sort_unstable_by_key(|range| (range.asked, range.from));
-    let mut joined: Vec<Range> = Vec::with_capacity(ranges.len());
-    for range in ranges.drain(..) {
-        match joined.last_mut() {
-            Some(last) if last.asked == range.asked && range.from <= last.to => join(last, range),
-            _ => joined.push(range),
-        }
-    }
-    while joined.len() > RANGES_MAX {
-        let gaps = joined.windows(2).enumerate();
-        let near = gaps.filter(|(_, pair)| pair[0].asked == pair[1].asked);
-        let Some((place, _)) = near.min_by_key(|(_, pair)| pair[1].from - pair[0].to) else { break };
-        let next = joined.remove(place + 1);
-        join(&mut joined[place], next);
-    }
-    *ranges = joined;
-}
-
-fn join(range: &mut Range, other: Range) {
-    range.to = range.to.max(other.to);
-    range.count = range.count.saturating_add(other.count).min(range.span());
 }

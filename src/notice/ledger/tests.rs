@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 
 mod model;
+mod ops;
 
 const ROOM: Intake = Intake { room: 4, closed: false, batch: None };
 const BATCH: Batch = Batch { max: 3, wait_ms: 1_000 };
@@ -22,12 +23,17 @@ fn member(offset: i64) -> Member {
     Member { offset, id: id(&format!("alr_{offset}-1")) }
 }
 
+/// As it is read of a range: raised when its offset says.
+fn raised(offset: i64) -> (Member, Timestamp) {
+    (member(offset), at(offset))
+}
+
 fn id(text: &str) -> DeliveryId {
     DeliveryId::written(text)
 }
 
 fn range(from: i64, to: i64, count: u64) -> Range {
-    Range { from, to, count, asked: false }
+    Range { from, to, count, asked: false, since: Some(at(0)) }
 }
 
 /// A ledger that tells the desk from offset 0 on.
@@ -189,23 +195,28 @@ fn what_does_not_fit_is_a_range_and_is_made_out_once_there_is_room() {
     ledger.merge();
     let open = ledger.to_open(&desk(), ROOM).unwrap();
     assert_eq!(ledger.to_open(&desk(), Intake { closed: true, ..ROOM }), None);
-    let found = || [4, 6, 7].map(member).to_vec();
+    let found = || [4, 6, 7].map(raised).to_vec();
     ledger.open(&desk(), open, 8, found(), at(50), Intake { closed: true, ..ROOM });
     assert_eq!(ranges(&ledger), [range(4, 9, 5)], "disabled while it was read");
     ledger.open(&desk(), open, 8, found(), at(50), ROOM);
     assert_eq!(owed_ids(&ledger), ["alr_2-1", "alr_3-1", "alr_4-1", "alr_6-1"], "two had room");
-    assert_eq!(ranges(&ledger), [range(7, 9, 2)], "what had none stays owed, and is not more than there is");
+    // The first that is left came in no sooner than the last that is not.
+    let left = Range { since: Some(at(6)), ..range(7, 9, 2) };
+    assert_eq!(ranges(&ledger), [left], "what had none stays owed, and is not more than there is");
     ledger.owe(&desk(), member(9), at(60), Intake { room: 100, ..ROOM });
-    assert_eq!(ranges(&ledger), [range(7, 10, 3)], "nobody overtakes the range");
-    ledger.open(&desk(), range(7, 9, 2), 99, vec![member(9)], at(60), Intake { room: 100, ..ROOM });
+    assert_eq!(ranges(&ledger), [Range { to: 10, count: 3, ..left }], "nobody overtakes the range");
+    ledger.open(&desk(), left, 99, vec![(member(9), at(60))], at(60), Intake { room: 100, ..ROOM });
     assert_eq!(ranges(&ledger), []);
     assert_eq!(ledger.debt(&desk()).made_out, 5);
 }
 
 #[test]
-fn a_disabled_endpoint_is_owed_a_range() {
+fn a_disabled_endpoint_is_owed_a_range_that_grows_old() {
     let closed = Intake { closed: true, ..ROOM };
-    assert_eq!(ranges(&owing(3..6, closed)), [range(3, 6, 3)]);
+    let mut ledger = owing(3..6, closed);
+    ledger.owe(&desk(), member(6), at(90), closed);
+    assert_eq!(ranges(&ledger), [range(3, 7, 4)]);
+    assert_eq!(ledger.debt(&desk()).oldest, Some(at(0)));
 }
 
 #[test]
@@ -287,6 +298,29 @@ fn an_endpoint_that_is_back_waits_for_nothing_and_keeps_its_place_in_the_schedul
 }
 
 #[test]
+fn what_fails_again_each_time_it_is_hastened_is_hastened_later_and_later() {
+    let mut ledger = owing(0..1, ROOM);
+    let (mut now, mut counted, mut asked) = (0, 0, Vec::new());
+    // Something else is taken after each failure.
+    while now < 40_000 {
+        for handed in ledger.hand_out(&desk(), at(now), 9) {
+            asked.push((now, handed.early));
+            counted += i64::from(!handed.early);
+            let due = at(if counted == 1 { 30_000 } else { 90_000 });
+            ledger.failed(&desk(), &handed.id, Some(due), "500", !handed.early);
+            ledger.hasten_one(&desk(), &handed.id, at(now));
+            ledger.hasten(&desk(), at(now));
+        }
+        ledger.merge();
+        now += 500;
+    }
+    let at_its_time: Vec<_> = asked.iter().filter(|(_, early)| !early).map(|(now, _)| *now).collect();
+    assert_eq!(at_its_time, [0, 30_000]);
+    let early: Vec<_> = asked.iter().filter(|(_, early)| *early).map(|(now, _)| *now).collect();
+    assert_eq!(early, [500, 1_500, 3_500, 7_500, 15_500, 30_500, 31_500, 33_500, 37_500]);
+}
+
+#[test]
 fn a_replay_begins_anew_and_never_runs_beside_an_attempt_that_is_under_way() {
     let mut ledger = owing(0..1, ROOM);
     let one = id("alr_0-1");
@@ -313,15 +347,16 @@ fn a_replay_begins_anew_and_never_runs_beside_an_attempt_that_is_under_way() {
 #[test]
 fn a_range_asked_for_is_opened_after_what_is_new_and_skips_what_is_owed_anyhow() {
     let mut ledger = owing(0..6, ROOM);
-    ledger.replay_range(&desk(), 0, 3);
-    ledger.replay_range(&desk(), 3, 3);
+    ledger.replay_range(&desk(), 0, 3, at(0));
+    ledger.replay_range(&desk(), 3, 3, at(0));
     ledger.merge();
     let roomy = Intake { room: 100, ..ROOM };
     assert_eq!(ledger.to_open(&desk(), roomy), Some(range(4, 6, 2)));
-    ledger.open(&desk(), range(4, 6, 2), 6, vec![member(4), member(5)], at(1), roomy);
-    assert_eq!(ledger.to_open(&desk(), roomy), Some(Range::asked(0, 3)));
+    ledger.open(&desk(), range(4, 6, 2), 6, [4, 5].map(raised).to_vec(), at(1), roomy);
+    let asked = Range { since: Some(at(0)), ..Range::asked(0, 3) };
+    assert_eq!(ledger.to_open(&desk(), roomy), Some(asked));
     ledger.failed(&desk(), &id("alr_1-1"), None, "redirect", true);
-    ledger.open(&desk(), Range::asked(0, 3), 3, (0..3).map(member).collect(), at(7), roomy);
+    ledger.open(&desk(), asked, 3, (0..3).map(raised).collect(), at(7), roomy);
     ledger.merge();
     assert_eq!(ledger.to_open(&desk(), roomy), None);
     let owed: Vec<_> = ledger.owed(&desk()).map(|(_, owed)| owed.since).collect();
@@ -334,7 +369,7 @@ fn ranges_are_joined_where_they_are_near_and_none_is_lost() {
     for n in 0..40 {
         // The gap before the last is the smallest.
         let from = if n == 39 { 38 * 100 + 11 } else { n * 100 };
-        ledger.replay_range(&desk(), from, from + 10);
+        ledger.replay_range(&desk(), from, from + 10, at(from));
     }
     (5_000..5_005).for_each(|offset| {
         ledger.owe(&desk(), member(offset), at(0), Intake { closed: true, ..ROOM });
@@ -346,8 +381,9 @@ fn ranges_are_joined_where_they_are_near_and_none_is_lost() {
         assert!(ranges.iter().any(|range| range.from <= n * 100 && n * 100 + 10 <= range.to));
     }
     assert!(ranges.iter().any(|range| range.to == 38 * 100 + 21 && range.count <= range.span()));
-    ledger.replay_range(&desk(), 0, 4_000);
-    assert_eq!(ledger.account(&desk()).unwrap().ranges[1], Range::asked(0, 4_000));
+    ledger.replay_range(&desk(), 0, 4_000, at(9_000));
+    let all = Range { since: Some(at(0)), ..Range::asked(0, 4_000) };
+    assert_eq!(ledger.account(&desk()).unwrap().ranges[1], all, "as old as the oldest of them");
 }
 
 #[test]

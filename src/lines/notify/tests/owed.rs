@@ -42,7 +42,7 @@ fn owed(town: &Town) -> u64 {
 fn a_million_alerts_owed_take_no_more_room_than_ten_thousand() {
     let runtime = runtime();
     let hangs = Resident { behaviour: Behaviour::Hangs, concurrency: 4, rate: 100 };
-    let bounds = Bounds { shelf_bytes: 1024 * 1024, ..Bounds::default() };
+    let bounds = Bounds { shelf_bytes: 3 * 1024 * 1024, ..Bounds::default() };
     let mut town = Town::new(&runtime, &[("hangs".to_owned(), hangs)], bounds);
     let mut at = Vec::new();
     runtime.block_on(async {

@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant as Wall};
 
 use prometheus::Registry;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::Instant;
 
 use crate::clock::Clock;
@@ -69,6 +69,8 @@ pub(super) enum Behaviour {
     Endless,
     /// Is not there.
     Refuses,
+    /// Says 500 of the alert that came first, and 200 of any other.
+    Picks,
     /// Is not there between these times, in milliseconds, and says 200 at any other.
     Away { from_ms: u64, to_ms: u64 },
 }
@@ -116,6 +118,12 @@ impl Post for Fake {
                 Behaviour::TooMuch => (Duration::ZERO, said(429)),
                 Behaviour::Endless => (Duration::from_millis(20), said(200)),
                 Behaviour::Refuses => (Duration::ZERO, Err(Failure::Connect)),
+                Behaviour::Picks => {
+                    let log = self.log.lock().unwrap();
+                    let is_first =
+                        log.get(&self.name).is_none_or(|posted| posted.is_empty() || posted[0].id == id);
+                    (Duration::from_millis(2), said(if is_first { 500 } else { 200 }))
+                }
                 Behaviour::Away { from_ms, to_ms } => {
                     let away = Duration::from_millis(from_ms)..Duration::from_millis(to_ms);
                     let gone = away.contains(&began);
@@ -133,9 +141,16 @@ impl Post for Fake {
     }
 }
 
-/// The clock of the town.
+/// The clock of the town: of its runtime, also where it is asked from outside, where the clock of the machine would answer.
 #[derive(Debug)]
-struct Virtual;
+struct Virtual(Handle);
+
+impl Virtual {
+    fn asked(&self) -> Wall {
+        let _context = self.0.enter();
+        Instant::now().into_std()
+    }
+}
 
 /// An origin in the past of every test: where the clock begins is of no account.
 const ORIGIN_MS: i64 = 1_700_000_000_000;
@@ -144,12 +159,12 @@ static ORIGIN: LazyLock<Wall> = LazyLock::new(|| crate::clock::SystemClock.insta
 
 impl Clock for Virtual {
     fn now(&self) -> Timestamp {
-        let since = Instant::now().into_std().saturating_duration_since(*ORIGIN);
+        let since = self.asked().saturating_duration_since(*ORIGIN);
         Timestamp(ORIGIN_MS + i64::try_from(since.as_millis()).unwrap())
     }
 
     fn instant(&self) -> Wall {
-        Instant::now().into_std()
+        self.asked()
     }
 }
 
@@ -184,7 +199,7 @@ impl Town {
     /// These endpoints, all of whom want everything. Asked within `runtime`.
     pub(super) fn new(runtime: &Runtime, residents: &[(String, Resident)], bounds: Bounds) -> Town {
         let _context = runtime.enter();
-        let clock: Arc<dyn Clock> = Arc::new(Virtual);
+        let clock: Arc<dyn Clock> = Arc::new(Virtual(runtime.handle().clone()));
         let start = Instant::now();
         let log = Log::default();
         let endpoints =
@@ -297,7 +312,8 @@ fn line(
         names.iter().for_each(|name| ledger.begin(name, 0, None));
         ledger.merge();
         let (mark, openings) = (Mark::default(), Default::default());
-        let held = Held { ledger, epoch: 1, control: 0, stays_from: i64::MIN, mark, openings };
+        let held =
+            Held { ledger, epoch: 1, control: 0, stays_from: i64::MIN, mark, openings, unwritten: None };
         state.held.insert(partition, held);
     }
     let notify = Notify {

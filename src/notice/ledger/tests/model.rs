@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::super::*;
+use super::ops::{Op, op};
 use super::{Topic, member, restored, write};
 
 /// Alerts come in at the offsets from 0; every third is not wanted.
@@ -16,72 +17,39 @@ const ROOM: usize = 7;
 const BEGUN: i64 = 5;
 const SINCE: i64 = 2;
 
-#[derive(Debug, Clone)]
-enum Op {
-    Take(i64),
-    HandOut(usize),
-    HandOutNext,
-    Delivered(usize),
-    Failed(usize, Option<i64>, bool),
-    GiveBack(usize),
-    Open(i64),
-    Gather,
-    Hasten,
-    Disable(bool),
-    Leave,
-    Rejoin,
-    Pass(i64),
-    Replay(i64),
-    ReplayFailed(usize),
-    ReplayRange(i64, i64),
-    Merge,
-    Discard,
-    Restart,
-}
-
-fn op(with_replays: bool) -> impl Strategy<Value = Op> {
-    let plain = prop_oneof![
-        6 => (1i64..6).prop_map(Op::Take),
-        5 => (1usize..5).prop_map(Op::HandOut),
-        2 => Just(Op::HandOutNext),
-        5 => any::<usize>().prop_map(Op::Delivered),
-        4 => (any::<usize>(), prop::option::weighted(0.7, 0i64..300), any::<bool>())
-            .prop_map(|(which, next, counted)| Op::Failed(which, next, counted)),
-        1 => any::<usize>().prop_map(Op::GiveBack),
-        3 => (1i64..12).prop_map(Op::Open),
-        3 => Just(Op::Gather),
-        1 => Just(Op::Hasten),
-        1 => any::<bool>().prop_map(Op::Disable),
-        1 => Just(Op::Leave),
-        1 => Just(Op::Rejoin),
-        3 => (1i64..200).prop_map(Op::Pass),
-        7 => Just(Op::Merge),
-        2 => Just(Op::Discard),
-        1 => Just(Op::Restart),
-    ];
-    let replays = prop_oneof![
-        (0i64..40).prop_map(Op::Replay),
-        any::<usize>().prop_map(Op::ReplayFailed),
-        (0i64..40, 1i64..10).prop_map(|(from, length)| Op::ReplayRange(from, from + length)),
-    ];
-    prop_oneof![44 => plain, if with_replays { 5 } else { 0 } => replays]
-}
-
 /// What holds, or would hold.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct State {
     next: i64,
     left: Option<i64>,
     overflow: Option<(i64, i64)>,
+    /// Since when the oldest of the overflow is owed.
+    since: Option<Timestamp>,
+    /// When each alert came in.
+    raised: BTreeMap<i64, Timestamp>,
     asked: BTreeSet<i64>,
     owed: BTreeMap<DeliveryId, Owed>,
     failed: BTreeMap<DeliveryId, Vec<Member>>,
     done: BTreeSet<i64>,
     /// Turns that a success moved to the front.
     turn: BTreeMap<DeliveryId, Timestamp>,
+    /// How often one did, since an attempt counted.
+    hastened: BTreeMap<DeliveryId, u32>,
 }
 
 impl State {
+    /// At once the first time, and then after 1, 2, 4, … seconds, unless it is its turn sooner.
+    fn hasten(&mut self, id: &DeliveryId, now: Timestamp) {
+        let Some(owed) = self.owed.get(id) else { return };
+        let times = self.hastened.get(id).copied().unwrap_or(0);
+        let pause = if times == 0 { 0 } else { 1_000 * 2i64.pow(times - 1) };
+        let turn = self.turn.get(id).copied().unwrap_or(owed.due);
+        if now.plus_millis(pause) < turn {
+            self.turn.insert(id.clone(), now.plus_millis(pause));
+            self.hastened.insert(id.clone(), times + 1);
+        }
+    }
+
     fn alerts(&self) -> usize {
         self.owed.values().map(|owed| owed.members.len()).sum()
     }
@@ -135,6 +103,10 @@ impl World {
     fn propose(&mut self, id: DeliveryId, owed: Option<Owed>) {
         self.touched.insert(id.clone());
         self.proposed.turn.remove(&id);
+        let attempts = |owed: &Owed| owed.attempts;
+        if self.proposed.owed.get(&id).map(attempts) != owed.as_ref().map(attempts) {
+            self.proposed.hastened.remove(&id);
+        }
         match owed {
             Some(owed) => {
                 self.proposed.failed.remove(&id);
@@ -158,6 +130,7 @@ impl World {
     fn take(&mut self, count: i64) {
         for offset in self.proposed.next..self.proposed.next + count {
             self.proposed.next = offset + 1;
+            self.proposed.raised.insert(offset, self.now);
             if !is_wanted(offset) {
                 continue;
             }
@@ -169,6 +142,7 @@ impl World {
                 Some((from, _)) => self.proposed.overflow = Some((from, offset + 1)),
                 None if self.disabled || self.proposed.alerts() >= ROOM => {
                     self.proposed.overflow = Some((offset, offset + 1));
+                    self.proposed.since = Some(self.now);
                 }
                 None => self.make_out(member(offset)),
             }
@@ -188,14 +162,17 @@ impl World {
         let Some(range) = range else { return };
         let upto = range.to.min(range.from + count);
         let found: Vec<i64> = (range.from..upto).filter(|offset| is_wanted(*offset)).collect();
-        let members = found.iter().copied().map(member).collect();
+        let raised = |offset: i64| self.proposed.raised.get(&offset).copied().unwrap_or(Timestamp(0));
+        let members = found.iter().map(|offset| (member(*offset), raised(*offset))).collect();
         self.ledger.open(&self.name, range, upto, members, self.now, self.intake());
         let room = ROOM - self.proposed.alerts();
         let upto = found.get(room).copied().unwrap_or(upto);
         if range.asked {
             self.proposed.asked.retain(|offset| !(range.from..upto).contains(offset));
         } else {
+            let passed = found.iter().take(room).next_back().map(|offset| raised(*offset));
             self.proposed.overflow = (upto < range.to).then_some((upto, range.to));
+            self.proposed.since = self.proposed.overflow.and(self.proposed.since.max(passed));
         }
         found.into_iter().take(room).for_each(|offset| self.make_out(member(offset)));
     }
@@ -307,10 +284,17 @@ impl World {
                 self.ledger.hasten(&self.name, self.now);
                 assert_eq!((self.ledger.changes(), self.owed()), before, "a record changed");
                 for state in [&mut self.holds, &mut self.proposed] {
-                    for id in state.owed.keys() {
-                        let turn = state.turn.entry(id.clone()).or_insert(self.now);
-                        *turn = self.now.min(*turn);
-                    }
+                    let ids: Vec<DeliveryId> = state.owed.keys().cloned().collect();
+                    ids.iter().for_each(|id| state.hasten(id, self.now));
+                }
+            }
+            Op::HastenOne(which) if !self.proposed.owed.is_empty() => {
+                let which = which % self.proposed.owed.len();
+                let id = self.proposed.owed.keys().nth(which).unwrap().clone();
+                self.ledger.hasten_one(&self.name, &id, self.now);
+                self.proposed.hasten(&id, self.now);
+                if !self.touched.contains(&id) {
+                    self.holds.hasten(&id, self.now);
                 }
             }
             Op::Leave => {
@@ -318,6 +302,7 @@ impl World {
                 if self.proposed.left.is_none() {
                     self.proposed.left = Some(self.proposed.next);
                     let overflow = self.proposed.overflow.take();
+                    self.proposed.since = None;
                     self.proposed.asked.extend(overflow.into_iter().flat_map(|(from, to)| from..to));
                 }
             }
@@ -351,6 +336,7 @@ impl World {
             Op::Restart => {
                 self.ledger = restored(&self.topic);
                 self.holds.turn.clear();
+                self.holds.hastened.clear();
                 self.proposed = self.holds.clone();
                 self.touched.clear();
                 self.under_way.clear();
@@ -361,7 +347,7 @@ impl World {
     }
 
     fn ask(&mut self, from: i64, to: i64) {
-        self.ledger.replay_range(&self.name, from, to);
+        self.ledger.replay_range(&self.name, from, to, self.now);
         self.proposed.asked.extend(from..to);
     }
 
@@ -406,9 +392,16 @@ impl World {
         let asked: Vec<i64> = asked.iter().flat_map(|range| range.from..range.to).collect();
         assert_eq!(asked, self.proposed.asked.iter().copied().collect::<Vec<_>>());
         assert_eq!(
-            new.iter().map(|range| (range.from, range.to)).collect::<Vec<_>>(),
-            self.proposed.overflow.into_iter().collect::<Vec<_>>()
+            new.iter().map(|range| (range.from, range.to, range.since)).collect::<Vec<_>>(),
+            self.proposed
+                .overflow
+                .map(|(from, to)| (from, to, self.proposed.since))
+                .into_iter()
+                .collect::<Vec<_>>()
         );
+        let made_out = owed.values().map(|owed| owed.since);
+        let oldest = made_out.chain(account.ranges.iter().filter_map(|range| range.since)).min();
+        assert_eq!(self.ledger.debt(&self.name).oldest, oldest);
         for range in &account.ranges {
             let wanted = (range.from..range.to).filter(|offset| is_wanted(*offset)).count() as u64;
             assert!((wanted..=range.span()).contains(&range.count), "{range:?}");
