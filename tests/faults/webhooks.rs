@@ -23,7 +23,7 @@ use crate::support::{Isolation, Outgoing, Producer, Reader, environment, shared_
 use crate::{PATIENCE, alone};
 
 use endpoints::twenty;
-use house::{CARDS, House, INPUT};
+use house::{CARDS, House, INPUT, said};
 
 /// Where all randomness comes from.
 const SEED: u64 = 20_261_127;
@@ -93,6 +93,8 @@ impl<'a> Trial<'a> {
             }
             flows >= 3
         });
+        // Where that stands it holds; before, somebody who takes a partition over begins with what comes then.
+        trial.until("everybody is told of everything", |trial| trial.house.begun() == 3 * twenty().len());
         trial
     }
 
@@ -139,7 +141,10 @@ impl<'a> Trial<'a> {
         let deadline = wait::now() + self.patience;
         while !done(self) {
             self.tend();
-            assert!(wait::now() < deadline, "{what}: not within {:?}: {:?}", self.patience, self.delivered());
+            if wait::now() >= deadline {
+                let (delivered, list) = (self.delivered(), self.house.command(&["list"]));
+                panic!("{what}: not within {:?}: {delivered:?}\n{list}", self.patience);
+            }
         }
     }
 
@@ -195,8 +200,11 @@ impl<'a> Trial<'a> {
     /// Everybody stops, and what stands there is judged. `healed`: every endpoint must have everything by now.
     #[track_caller]
     fn judge(&mut self, healed: bool) -> (Vec<Sums>, BTreeMap<String, Log>, Value) {
-        let (said, list) = self.house.said(PROCESSES);
+        let before = self.house.compared(PROCESSES);
         (0..PROCESSES).for_each(|number| self.crew.send_away(number, PATIENCE));
+        // Not before: what is refused fails for good whenever its turn comes.
+        let list = self.house.command(&["list"]);
+        let said = said(&list, &before);
         let mut endpoints = self.house.endpoints();
         endpoints.iter_mut().for_each(|endpoint| endpoint.healthy |= healed);
         let alerts = std::mem::take(&mut self.alerts);

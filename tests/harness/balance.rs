@@ -99,7 +99,7 @@ fn sound() -> Run {
         Some(json!({"begun": 0, "ranges": [{"from": 6, "to": 10, "count": 4}]})),
     );
     put(&mut run, "taken/0", Some(json!({"next": 10, "control": 0, "partitions": 1})));
-    run.said.insert("broken".to_owned(), Said { owed: 6, failed: 1, measured: 6 });
+    run.said.insert("broken".to_owned(), Said { owed: 6, failed: 1, before: (8, 8) });
     run.said.insert("plain".to_owned(), Said::default());
     run
 }
@@ -216,9 +216,9 @@ fn what_was_delivered_is_owed_no_more() {
 #[test]
 fn sums_that_differ_are_caught_wherever_they_are_taken() {
     for said in [
-        Said { owed: 5, failed: 1, measured: 6 },
-        Said { owed: 6, failed: 0, measured: 6 },
-        Said { owed: 6, failed: 1, measured: 7 },
+        Said { owed: 5, failed: 1, before: (6, 6) },
+        Said { owed: 6, failed: 0, before: (6, 6) },
+        Said { owed: 6, failed: 1, before: (6, 7) },
     ] {
         let mut run = sound();
         run.said.insert("broken".to_owned(), said);

@@ -60,15 +60,15 @@ impl Alerts {
     }
 }
 
-/// What the program says of an endpoint when all is quiet.
+/// What the program says of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Said {
-    /// Alerts owed, by `webhook list`.
+    /// Alerts owed, by `webhook list` when all is quiet.
     pub owed: u64,
-    /// Deliveries that failed for good, by `webhook list`.
+    /// Deliveries that failed for good, by `webhook list` when all is quiet.
     pub failed: u64,
-    /// Alerts owed, by the metrics of all processes together.
-    pub measured: u64,
+    /// Alerts owed, by `webhook list` and by the metrics of all processes together, at one moment while there were any.
+    pub before: (u64, u64),
 }
 
 /// Everything that was seen when all was quiet.
@@ -222,7 +222,7 @@ fn balance(
     differ("in ranges, and as the ranges count", ranged.len() as u64, counted);
     let Some(said) = run.said.get(name) else { return };
     differ("owed, and by `webhook list`", sums.owed, said.owed);
-    differ("owed, and by the metrics", sums.owed, said.measured);
+    differ("owed before, by `webhook list` and by the metrics", said.before.0, said.before.1);
     differ("failed deliveries, and by `webhook list`", run.ledger.failed_deliveries(name), said.failed);
 }
 

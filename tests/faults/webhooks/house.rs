@@ -1,6 +1,6 @@
 //! A deployment whose `notify` tells receivers of the test, under a clock that the test moves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::support::balance::{Endpoint, Ledger, Log, Said};
 use crate::support::clock::MovedClock;
 use crate::support::program::{Ended, Invocation, Program, free_port, get};
 use crate::support::receiver::{Behaviour, Receiver};
-use crate::support::{Cluster, Deployment, Revision, wait};
+use crate::support::{Cluster, Deployment, Isolation, Revision, wait};
 
 /// Cards that are used; all of them are exposed.
 pub(super) const CARDS: usize = 200;
@@ -159,22 +159,20 @@ impl House {
         Some(measured)
     }
 
-    /// What the program says of each endpoint, once metrics and command agree; or as it is when they never do, for the
-    /// judge to say so.
-    pub(super) fn said(&self, processes: usize) -> (BTreeMap<String, Said>, Value) {
+    /// What is owed to each endpoint by `webhook list` and by the metrics, once both agree; or as it is when they never do,
+    /// for the judge to say so.
+    pub(super) fn compared(&self, processes: usize) -> BTreeMap<String, (u64, u64)> {
         let look = || {
             let list = self.command(&["list"]);
             let measured = wait::until("metrics", PATIENCE, || self.measured(processes));
-            let said = list.as_array().expect("rows").iter().map(|row| {
-                let name = row["endpoint"].as_str().expect("a name").to_owned();
-                let count = |key: &str| row[key].as_u64().expect("a count");
+            let both = rows(&list).map(|(name, row)| {
                 let measured = measured.get(&name).copied().unwrap_or_default();
-                (name, Said { owed: count("owed"), failed: count("failed"), measured })
+                (name, (count(row, "owed"), measured))
             });
-            (said.collect::<BTreeMap<_, _>>(), list)
+            both.collect::<BTreeMap<_, _>>()
         };
         let agreed = wait::poll(Duration::from_secs(20), || {
-            Some(look()).filter(|(said, _)| said.values().all(|said| said.owed == said.measured))
+            Some(look()).filter(|both| both.values().all(|(listed, measured)| listed == measured))
         });
         agreed.unwrap_or_else(look)
     }
@@ -185,6 +183,14 @@ impl House {
         let topic = self.deployment.kafka.name("deliveries");
         self.deployment.kafka.fold(&topic, |record| ledger.take(record));
         ledger
+    }
+
+    /// Of how many endpoints and partitions it is written down since when they are told.
+    pub(super) fn begun(&self) -> usize {
+        let kafka = &self.deployment.kafka;
+        let ledger = kafka.read(&kafka.name("deliveries"), Isolation::Committed);
+        let begun = ledger.iter().filter(|record| record.key_text().starts_with("endpoint/"));
+        begun.map(|record| (record.partition, record.key_text().to_owned())).collect::<BTreeSet<_>>().len()
     }
 
     /// What came to each receiver, taken out of the house.
@@ -202,4 +208,23 @@ impl House {
             *self.hook(&name).log() = log;
         }
     }
+}
+
+/// The rows of `webhook list`, by the endpoint's name.
+fn rows(list: &Value) -> impl Iterator<Item = (String, &Value)> {
+    let rows = list.as_array().expect("rows").iter();
+    rows.map(|row| (row["endpoint"].as_str().expect("a name").to_owned(), row))
+}
+
+fn count(row: &Value, key: &str) -> u64 {
+    row[key].as_u64().expect("a count")
+}
+
+/// What `list` says of each endpoint when nobody tells any more, beside what was [compared](House::compared) before.
+pub(super) fn said(list: &Value, before: &BTreeMap<String, (u64, u64)>) -> BTreeMap<String, Said> {
+    let said = rows(list).map(|(name, row)| {
+        let said = Said { owed: count(row, "owed"), failed: count(row, "failed"), before: before[&name] };
+        (name, said)
+    });
+    said.collect()
 }
