@@ -204,8 +204,10 @@ impl Show {
             self.show_webhook();
             let numbers = self.numbers(&stream, self.clock.instant() - started, length);
             self.screen.numbers(&numbers);
+            // In this order: what is sent last counts too.
+            let is_over = stream.is_over();
             let sent = stream.flow.sent();
-            if stream.is_over() && self.is_worked_off(sent)? {
+            if is_over && self.is_worked_off(sent)? {
                 break;
             }
             moved.check(
