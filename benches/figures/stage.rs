@@ -13,7 +13,8 @@ use cardwatch::files::keys::KeyDirectory;
 use cardwatch::simulation::Load;
 use tempfile::TempDir;
 
-use crate::support::program::{Program, free_port, get};
+use crate::support::ports::free_port;
+use crate::support::program::{Program, get};
 use crate::support::{Broker, BrokerOptions, Kafka, Outgoing, own_broker};
 
 /// Partitions of sightings, histories and alerts, and of the input but for the memory figure.

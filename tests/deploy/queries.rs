@@ -10,7 +10,8 @@ use tempfile::TempDir;
 use crate::boards::{Query, boards, list, project, text, word};
 use crate::deployment::{Deployment, lines, ok};
 use crate::support::load::card_number;
-use crate::support::program::{Ended, Signal, free_port, get};
+use crate::support::ports::free_port;
+use crate::support::program::{Ended, Signal, get};
 use crate::support::receiver::{Behaviour, Receiver};
 use crate::support::tool::tool;
 use crate::support::{Program, wait};
@@ -56,8 +57,8 @@ impl Prometheus {
     /// An answer of the API; panics where a query is refused.
     #[track_caller]
     fn ask(&self, path: &str) -> Value {
-        let (status, body) =
-            get(&format!("http://127.0.0.1:{}/api/v1/{path}", self.port)).expect("Prometheus answers");
+        let url = format!("http://127.0.0.1:{}/api/v1/{path}", self.port);
+        let (status, body) = wait::until("Prometheus answers", WITHIN, || get(&url));
         assert_eq!(status, 200, "{path}: {body}");
         serde_json::from_str(&body).unwrap()
     }
@@ -188,7 +189,8 @@ fn rules_are_well(prometheus: &Prometheus) {
         }
         (known == 43).then_some(())
     });
-    let firing = prometheus.query(r#"ALERTS{alertstate="firing"}"#);
+    // But for what a slow machine makes true as well.
+    let firing = prometheus.query(r#"ALERTS{alertstate="firing",alertname!="CardwatchAlertsLate"}"#);
     assert!(firing.is_empty(), "{firing:?}");
     for record in ["job_line:cardwatch_records:rate5m", "job:cardwatch_alerts_late:ratio_rate5m"] {
         wait::until(record, WITHIN, || prometheus.has_data(record).then_some(()));

@@ -1,8 +1,11 @@
+use std::net::TcpListener;
 use std::time::Duration;
 
 use crate::support::Program;
 use crate::support::chaos::{Crew, Kill};
+use crate::support::ports::free_port;
 use crate::support::program::{Ended, Invocation, Signal};
+use crate::support::wait;
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -76,6 +79,7 @@ fn a_crew_comes_back_from_kills_and_failpoints() {
     let schedule =
         [20, 60].map(|at| Kill { at: Duration::from_millis(at), target: 0, away: Duration::from_millis(5) });
     crew.suffer(&schedule, Duration::from_millis(200));
+    crew.tend_until("the failpoint", SOON, |crew| crew.stopped.len() == 1 && crew.program(1).is_some());
     assert_eq!((crew.killed, crew.stopped.len()), (2, 1));
     crew.program(1).unwrap().await_line("up", SOON);
     crew.program(0).unwrap().await_line("up", SOON);
@@ -88,4 +92,26 @@ fn a_crew_does_not_hide_a_process_that_gives_up() {
     crew.hire(shell("echo out of hands; exit 70"));
     let said = panic_of(|| crew.suffer(&[], SOON));
     assert!(said.contains("process 0 gave up") && said.contains("70"), "{said}");
+}
+
+#[test]
+fn a_free_port_can_be_listened_on_more_than_once_and_is_given_to_nobody_else() {
+    let port = free_port();
+    let any = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    for _ in 0..2 {
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+        assert_eq!(listener.local_addr().unwrap().port(), port);
+    }
+    assert!((0..20_000).all(|_| any() != port) && free_port() != port);
+}
+
+#[test]
+fn time_in_which_nobody_looked_does_not_count() {
+    let mut looks = 0;
+    let found: Option<()> = wait::poll_awake(Duration::from_millis(150), || {
+        looks += 1;
+        wait::pause(Duration::from_millis(200));
+        None
+    });
+    assert_eq!((found, looks), (None, 3));
 }

@@ -8,7 +8,8 @@ use crate::deployment::{
     COMMAND, DRAIN, Deployment, INPUT_PARTITIONS, WITHIN, fails, leaks, lines, ok, said, transaction,
 };
 use crate::support::load::card_number;
-use crate::support::program::{Ended, free_port};
+use crate::support::ports::free_port;
+use crate::support::program::Ended;
 use crate::support::{Isolation, Outgoing, Program, wait};
 
 #[test]
@@ -171,7 +172,7 @@ fn a_twin_takes_over_and_is_named() {
     // Ready is ready as a whole: with every line that it runs, not with the first that was started.
     for line in ["sight", "score", "books"] {
         let flows = format!("partition flows line=\"{line}\"");
-        assert!(first.transcript().contains(&flows), "{line} is not ready\n{}", first.transcript());
+        first.await_line(&flows, WITHIN);
     }
     let config = deployment.config().replace(&format!("127.0.0.1:{}", deployment.http), "");
     let mut twin = Program::with(&["run"]).config(&config).start();

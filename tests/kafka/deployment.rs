@@ -10,7 +10,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::load::card_number;
-use crate::support::program::{Ended, Invocation, free_port, write_private};
+use crate::support::ports::free_port;
+use crate::support::program::{Ended, Invocation, write_private};
 use crate::support::{Isolation, Kafka, Message, Outgoing, Program, schema, shared_kafka, wait};
 
 /// How long a command may take on a busy machine.

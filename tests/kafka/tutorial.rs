@@ -9,7 +9,8 @@ use tempfile::TempDir;
 
 use crate::page::{self, Step, fenced, shows};
 use crate::support::jars::jars;
-use crate::support::program::{Ended, Signal, free_port};
+use crate::support::ports::free_port;
+use crate::support::program::{Ended, Signal};
 use crate::support::tool::tool;
 use crate::support::{Program, wait};
 

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::deployment::{DRAIN, WITHIN};
 use crate::hooks::House;
-use crate::support::program::{Ended, Invocation, free_port};
+use crate::support::ports::free_port;
+use crate::support::program::{Ended, Invocation};
 use crate::support::receiver::{Behaviour, Received, Receiver};
 use crate::support::tool::tool;
 use crate::support::{Outgoing, Program, wait};

@@ -2,7 +2,6 @@
 //! the three of a [`super::cluster`].
 
 use std::fs::{self, File, OpenOptions};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::jars::{self, Jars};
 use super::kafka::{self, Kafka};
+use super::ports::free_port;
 use super::{reaper, wait};
 
 /// How long a broker may take to answer after its start. A boot takes about 4 s, a restart after
@@ -61,13 +61,9 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    /// Ports nobody listens on at this moment for `brokers` brokers, seen by the first of them.
+    /// Ports for `brokers` brokers, seen by the first of them.
     pub(super) fn free(brokers: usize) -> Seat {
-        // All are held until all are known, so they differ.
-        let listener = |_| TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-        let listeners: Vec<[TcpListener; 2]> = (0..brokers).map(|_| [0, 1].map(listener)).collect();
-        let port = |listener: &TcpListener| listener.local_addr().expect("a bound port").port();
-        Seat { number: 0, ports: listeners.iter().map(|[one, two]| [port(one), port(two)]).collect() }
+        Seat { number: 0, ports: (0..brokers).map(|_| [free_port(), free_port()]).collect() }
     }
 
     /// The id of the broker, in Kafka's words.

@@ -33,6 +33,7 @@ pub mod cluster;
 pub mod deployment;
 pub mod kafka;
 pub mod observe;
+pub mod ports;
 pub mod program;
 pub mod receiver;
 pub mod records;

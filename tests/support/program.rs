@@ -150,7 +150,7 @@ impl Program {
     /// not ended `within`.
     #[track_caller]
     pub fn await_end(&mut self, within: Duration) -> Ended {
-        let Some(ended) = wait::poll(within, || self.poll_end()) else {
+        let Some(ended) = wait::poll_awake(within, || self.poll_end()) else {
             panic!("still running after {within:?}\n{}", self.transcript());
         };
         self.drain();
@@ -270,12 +270,6 @@ pub fn get(url: &str) -> Option<(u16, String)> {
     let mut response = agent.get(url).call().ok()?;
     let body = response.body_mut().read_to_string().ok()?;
     Some((response.status().as_u16(), body))
-}
-
-/// A loopback port nobody listens on at this moment, for `http.listen`.
-pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    listener.local_addr().expect("a bound port").port()
 }
 
 /// One output, read by a thread of its own so that the process never waits for the test.

@@ -1,7 +1,6 @@
 //! A broker as companies run it: listeners with TLS, with client certificates, and with SASL in four ways, and an
 //! authorizer that lets nobody do what was not allowed. One boot serves all of them.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -10,6 +9,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use tempfile::TempDir;
 
 use super::broker::{Broker, BrokerOptions, Listener, own_broker};
+use super::ports::free_port;
 use super::program::write_private;
 
 /// The user of every mechanism who may do everything.
@@ -72,9 +72,7 @@ fn start() -> Option<Secured> {
     write("wrong-password", "wr0ng-for-tests");
     let [key, certificate] = authority.sign("broker", &["127.0.0.1"]);
     write("broker.pem", &(key + &certificate));
-    // Held until all are known, so they differ.
-    let held = [0; 3].map(|_| TcpListener::bind("127.0.0.1:0").expect("loopback has a free port"));
-    let ports = held.map(|listener| listener.local_addr().expect("a bound port").port());
+    let ports = [0; 3].map(|_| free_port());
     let [tls, mutual, sasl] = ports;
     let listeners = vec![
         Listener { name: "TLS", protocol: "SSL", port: tls },

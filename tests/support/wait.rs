@@ -35,6 +35,23 @@ pub fn poll<T>(within: Duration, mut condition: impl FnMut() -> Option<T>) -> Op
     }
 }
 
+/// As [`poll`], for looks that cost nothing: time in which this process, and so perhaps the machine, stood still does not
+/// count. For a promise that is measured, on a machine that others use as well.
+pub fn poll_awake<T>(within: Duration, mut condition: impl FnMut() -> Option<T>) -> Option<T> {
+    let mut left = within;
+    loop {
+        let look = now();
+        if let Some(value) = condition() {
+            return Some(value);
+        }
+        if left.is_zero() {
+            return None;
+        }
+        pause(BETWEEN_LOOKS);
+        left = left.saturating_sub((now() - look).min(BETWEEN_LOOKS * 5));
+    }
+}
+
 /// Waits before the next look at a condition; the last one began at `look`. Asking a broker may cost it more
 /// than what it is asked about.
 pub fn pause_after(look: Instant) {

@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{ask, is_pinned, parses, python, read, root, texts};
-use crate::support::program::{Ended, free_port};
+use crate::support::ports::free_port;
+use crate::support::program::Ended;
 use crate::support::{Program, shared_kafka};
 
 const FILE: &str = "deploy/compose/compose.yml";
@@ -151,5 +152,5 @@ fn what_compose_sets_up_raises_alerts_and_its_receiver_verifies_them() {
     // The answer may be here before what was printed is.
     receiver.await_line("refused", WITHIN);
     assert_eq!(receiver.stdout().iter().filter(|line| line.starts_with("refused")).count(), 1);
-    assert_eq!(watch.terminate(Duration::from_secs(10)), Ended::Code(0));
+    assert_eq!(watch.terminate(WITHIN), Ended::Code(0));
 }

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use cardwatch::notice::sign::{Scheme, SigningKey};
 use serde_json::Value;
@@ -13,7 +12,8 @@ use super::endpoints::{Kind, RULES, TEMPLATE};
 use crate::PATIENCE;
 use crate::support::balance::{Endpoint, Ledger, Log, Said};
 use crate::support::clock::MovedClock;
-use crate::support::program::{Ended, Invocation, Program, free_port, get};
+use crate::support::ports::free_port;
+use crate::support::program::{Ended, Invocation, Program, get};
 use crate::support::receiver::{Behaviour, Receiver};
 use crate::support::{Cluster, Deployment, Isolation, Revision, wait};
 
@@ -171,7 +171,7 @@ impl House {
             });
             both.collect::<BTreeMap<_, _>>()
         };
-        let agreed = wait::poll(Duration::from_secs(20), || {
+        let agreed = wait::poll(PATIENCE, || {
             Some(look()).filter(|both| both.values().all(|(listed, measured)| listed == measured))
         });
         agreed.unwrap_or_else(look)
@@ -211,7 +211,7 @@ impl House {
 }
 
 /// The rows of `webhook list`, by the endpoint's name.
-fn rows(list: &Value) -> impl Iterator<Item = (String, &Value)> {
+pub(super) fn rows(list: &Value) -> impl Iterator<Item = (String, &Value)> {
     let rows = list.as_array().expect("rows").iter();
     rows.map(|row| (row["endpoint"].as_str().expect("a name").to_owned(), row))
 }
