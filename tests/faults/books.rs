@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::broken::{Scene, assert_caught, await_true, drain};
 use crate::support::check::{Rule, Violation, assert_none};
 use crate::support::program::Program;
+use crate::support::records::Message;
 use crate::support::{Isolation, Outgoing, Revision};
 use crate::{PATIENCE, beside_others};
 
@@ -58,16 +59,18 @@ impl Desk {
         await_true("books is through", program, || self.is_through());
     }
 
-    /// The alert's revisions as a reader sees them that does not wait: number and verdict.
-    fn stable(&self) -> Vec<(u64, Value)> {
-        let alerts = self.scene.deployment.kafka.read_stable(&self.scene.deployment.names.alerts);
-        let own = alerts.iter().map(|message| message.json()).filter(|alert| alert["id"] == *self.alert.0);
+    /// The alert's revisions, number and verdict, among these records of its topic.
+    fn revisions(&self, alerts: &[Message]) -> Vec<(u64, Value)> {
+        let own = alerts.iter().map(Message::json).filter(|alert| alert["id"] == *self.alert.0);
         own.map(|alert| (alert["revision"].as_u64().expect("a number"), alert["outcome"]["verdict"].clone()))
             .collect()
     }
 
     fn judge(self) -> Outcome {
-        (self.stable(), self.scene.judge())
+        let deployment = &self.scene.deployment;
+        // A commit is answered before its last partition shows it.
+        let alerts = deployment.kafka.read(&deployment.names.alerts, Isolation::Committed);
+        (self.revisions(&alerts), self.scene.judge())
     }
 }
 
@@ -157,7 +160,9 @@ fn killed_before_the_commit(broken: Option<&str>) -> Option<bool> {
     desk.decide("fraud");
     program.await_line("stopping here, as the fault plan says", PATIENCE);
     program.await_end(PATIENCE);
-    let seen = desk.stable().len() > 1;
+    let deployment = &desk.scene.deployment;
+    // As somebody sees them who does not wait.
+    let seen = desk.revisions(&deployment.kafka.read_stable(&deployment.names.alerts)).len() > 1;
     let mut program = desk.scene.start("one", LINES, "");
     desk.await_books(&mut program);
     drain(program);

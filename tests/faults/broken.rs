@@ -1,5 +1,8 @@
+use std::collections::BTreeSet;
+
 use crate::support::check::{Input, Rule, Violation, assert_none, compare_alerts, violations};
 use crate::support::program::{Ended, Program};
+use crate::support::records::Message;
 use crate::support::{Deployment, Isolation, Outgoing, Revision, shared_cluster, wait};
 use crate::{PATIENCE, beside_others};
 
@@ -291,6 +294,16 @@ fn forgotten_by_kafka(broken: Option<&str>) -> Option<Result<Vec<Violation>, Pro
     scene.send((0..20).cycle().take(60));
     let mut program = scene.start("one", "sight", "");
     scene.await_sight(&mut program);
+    if broken.is_none() {
+        // It is noted once a second, and a stop does not wait for it for long.
+        let control = scene.deployment.kafka.name("control");
+        await_true("how far was read is noted", &mut program, || {
+            let notes = scene.deployment.kafka.read(&control, Isolation::Committed);
+            let read =
+                |note: &&Message| note.key_text().starts_with("begun/") && !note.json()["next"].is_null();
+            notes.iter().filter(read).map(Message::key_text).collect::<BTreeSet<_>>().len() == 2
+        });
+    }
     drain(program);
     scene.deployment.kafka.forget_group(&scene.deployment.names.sight);
     scene.send((0..20).cycle().take(60));

@@ -8,6 +8,9 @@ use crate::{beside_others, support};
 /// A withdrawn card's history goes at once.
 const RETENTION: &str = "[retention]\nwithdrawn = \"0s\"\nsweep_every = \"1s\"\n";
 
+/// What the key of a tombstone begins with that a sweep writes so that brokers clean up.
+const NO_CARD: &str = "card/none/";
+
 fn start(scene: &Scene) -> Program {
     let deployment = &scene.deployment;
     let config = deployment.config("one") + RETENTION;
@@ -15,15 +18,21 @@ fn start(scene: &Scene) -> Program {
     run.env("CARDWATCH_FAULTS", scene.faults()).start()
 }
 
-/// Takes cards off the list and waits until the histories of so many cards in all are deleted.
+/// Takes cards off the list and waits until so many cards in all are deleted, history and record: a sweep that is still to
+/// come would write under the id by which the next revision is written.
 fn withdraw(scene: &mut Scene, program: &mut Program, cards: std::ops::Range<usize>, gone: usize) {
     scene.import(Revision { added: Vec::new(), withdrawn: cards.collect() });
     let deployment = &scene.deployment;
-    await_true("histories are deleted", program, || {
-        let records = deployment.kafka.read(&deployment.names.history, Isolation::Committed);
+    let deleted = |topic: &str, is_card: fn(&str) -> bool| {
+        let records = deployment.kafka.read(topic, Isolation::Committed);
         let tombstones = records.iter().filter(|record| record.value.is_none());
         let keys: BTreeSet<&str> = tombstones.map(|record| record.key_text()).collect();
-        keys.iter().filter(|key| !key.contains('/')).count() == gone
+        keys.iter().filter(|key| is_card(key)).count()
+    };
+    let list = deployment.kafka.name("exposures");
+    await_true("cards are deleted", program, || {
+        deleted(&deployment.names.history, |key| !key.contains('/')) == gone
+            && deleted(&list, |key| key.starts_with("card/") && !key.starts_with(NO_CARD)) == gone
     });
 }
 

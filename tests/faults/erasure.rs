@@ -1,11 +1,11 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
 use crate::broken::{Scene, drain};
 use crate::support::program::{Ended, Program};
-use crate::support::records::found_fraud;
-use crate::support::{Outgoing, Revision, wait};
+use crate::support::records::{Message, found_fraud};
+use crate::support::{Isolation, Outgoing, Revision, wait};
 use crate::{PATIENCE, beside_others};
 
 /// Removes what is due at once.
@@ -54,48 +54,57 @@ impl Erasure {
         self.scene.deployment.kafka.produce(&records);
     }
 
-    /// Keys of a topic whose newest record is no tombstone, with that record, as somebody sees them who does not
-    /// wait.
-    fn kept(&self, topic: &str) -> std::collections::BTreeMap<String, Value> {
-        let mut kept = std::collections::BTreeMap::new();
-        let records = self.scene.deployment.kafka.read_stable(&self.scene.deployment.kafka.name(topic));
-        for record in records {
-            match &record.value {
-                Some(value) => {
-                    let value = serde_json::from_slice(value).unwrap_or(Value::Null);
-                    kept.insert(record.key_text().to_owned(), value);
-                }
-                None => drop(kept.remove(record.key_text())),
+    /// What a topic keeps, as somebody sees it who does not wait for transactions to end.
+    fn seen(&self, topic: &str) -> Kept {
+        let kafka = &self.scene.deployment.kafka;
+        kept(kafka.read_stable(&kafka.name(topic)))
+    }
+
+    /// The same once every transaction in it has ended: a commit is answered before all can see it.
+    fn settled(&self, topic: &str) -> Kept {
+        let kafka = &self.scene.deployment.kafka;
+        kept(kafka.read(&kafka.name(topic), Isolation::Committed))
+    }
+}
+
+/// Keys of a topic whose newest record is no tombstone, with that record.
+type Kept = BTreeMap<String, Value>;
+
+fn kept(records: Vec<Message>) -> Kept {
+    let mut kept = Kept::new();
+    for record in records {
+        match &record.value {
+            Some(value) => {
+                let value = serde_json::from_slice(value).unwrap_or(Value::Null);
+                kept.insert(record.key_text().to_owned(), value);
             }
+            None => drop(kept.remove(record.key_text())),
         }
-        kept
     }
+    kept
+}
 
-    /// The fingerprints of the records that the list has.
-    fn listed(&self) -> BTreeSet<String> {
-        let card = |key: String| Some(key.strip_prefix("card/")?.split('/').nth(1)?.to_owned());
-        self.kept("exposures").into_keys().filter_map(card).collect()
-    }
+/// The fingerprints of the records that the list has.
+fn listed(exposures: &Kept) -> BTreeSet<String> {
+    let card = |key: &String| Some(key.strip_prefix("card/")?.split('/').nth(1)?.to_owned());
+    exposures.keys().filter_map(card).collect()
+}
 
-    /// The outcomes that are left, without the sums of those that were removed.
-    fn outcomes(&self) -> std::collections::BTreeMap<String, Value> {
-        let mut kept = self.kept("outcomes");
-        kept.retain(|key, _| !key.starts_with(REMOVED));
-        kept
-    }
+/// How many records the incident says were removed.
+fn removed(exposures: &Kept) -> u64 {
+    let removals = exposures["incident/shop"]["removals"].as_array().cloned().unwrap_or_default();
+    removals.iter().map(|removal| removal["cards"].as_u64().expect("a count")).sum()
+}
 
-    /// How many outcomes of the incident were removed, as it is kept for the books.
-    fn outcomes_removed(&self) -> u64 {
-        let sums = self.kept("outcomes").into_iter().filter(|(key, _)| key.starts_with(REMOVED));
-        sums.filter_map(|(_, sum)| sum["incidents"]["shop"]["verdicts"]["fraud"].as_u64()).sum()
-    }
+/// Keys of the outcomes that are left, without the sums of those that were removed.
+fn left(outcomes: &Kept) -> BTreeSet<&str> {
+    outcomes.keys().map(String::as_str).filter(|key| !key.starts_with(REMOVED)).collect()
+}
 
-    /// How many records the incident says were removed.
-    fn removed(&self) -> u64 {
-        let incident = self.kept("exposures").remove("incident/shop").expect("the incident");
-        let removals = incident["removals"].as_array().cloned().unwrap_or_default();
-        removals.iter().map(|removal| removal["cards"].as_u64().expect("a count")).sum()
-    }
+/// How many outcomes of the incident were removed, as it is kept for the books.
+fn outcomes_removed(outcomes: &Kept) -> u64 {
+    let sums = outcomes.iter().filter(|(key, _)| key.starts_with(REMOVED));
+    sums.filter_map(|(_, sum)| sum["incidents"]["shop"]["verdicts"]["fraud"].as_u64()).sum()
 }
 
 /// More cards than one transaction removes; each fifth has an outcome, and one card is on no list.
@@ -106,7 +115,7 @@ fn a_sweep_killed_anywhere_is_completed_by_the_next() {
     for point in ["after-close", "in-part", "after-part", "after-part@2", "before-late"] {
         let Some(mut erasure) = Erasure::new("sweep-killed", None) else { return };
         erasure.scene.import(Revision::adding(0..CARDS));
-        let cards: Vec<String> = erasure.listed().into_iter().collect();
+        let cards: Vec<String> = listed(&erasure.settled("exposures")).into_iter().collect();
         assert_eq!(cards.len(), CARDS);
         let outcomes = cards.iter().step_by(5);
         erasure.decide_all(outcomes.clone().map(|card| (card.as_str(), card.as_str())));
@@ -119,25 +128,26 @@ fn a_sweep_killed_anywhere_is_completed_by_the_next() {
         }
         let mut killed = erasure.start(&["sweep"], &format!("stop:sweep/{point}"));
         assert_eq!(killed.await_end(PATIENCE), Ended::Signal(9), "{point}\n{}", killed.transcript());
-        // What is seen of a transaction is all of it or nothing.
-        let (listed, kept) = (erasure.listed(), erasure.outcomes());
-        assert_eq!(listed.len() as u64 + erasure.removed(), CARDS as u64, "{point}");
-        let left = match point {
+        let remain = match point {
             "after-part" => 3,
             "after-part@2" | "before-late" => 0,
             _ => CARDS,
         };
-        assert_eq!(listed.len(), left, "{point}");
-        for card in outcomes.clone() {
-            assert_eq!(kept.contains_key(card), listed.contains(card), "{point}");
-        }
-        assert!(kept.contains_key("late"), "{point}");
-        assert_eq!(erasure.outcomes_removed() + kept.len() as u64, decided, "{point}");
+        wait::until("what was committed", PATIENCE, || {
+            let (exposures, decisions) = (erasure.seen("exposures"), erasure.seen("outcomes"));
+            let (cards, kept) = (listed(&exposures), left(&decisions));
+            // What is seen of a transaction in a partition is all of it or nothing, whenever one looks.
+            assert_eq!(cards.len() as u64 + removed(&exposures), CARDS as u64, "{point}");
+            assert_eq!(outcomes_removed(&decisions) + kept.len() as u64, decided, "{point}");
+            assert!(kept.contains("late") && cards.len() >= remain, "{point}");
+            let agree = outcomes.clone().all(|card| kept.contains(card.as_str()) == cards.contains(card));
+            (cards.len() == remain && agree).then_some(())
+        });
 
         erasure.command(&["sweep"]);
-        assert_eq!((erasure.listed().len(), erasure.removed()), (0, CARDS as u64), "{point}");
-        assert!(erasure.outcomes().is_empty(), "{point}");
-        assert_eq!(erasure.outcomes_removed(), decided, "{point}");
+        let (exposures, decisions) = (erasure.settled("exposures"), erasure.settled("outcomes"));
+        assert_eq!((listed(&exposures).len(), removed(&exposures)), (0, CARDS as u64), "{point}");
+        assert_eq!((left(&decisions).len(), outcomes_removed(&decisions)), (0, decided), "{point}");
     }
 }
 
@@ -151,13 +161,13 @@ fn swept_before_histories_are_forgotten(broken: Option<&str>) -> Option<bool> {
     erasure.scene.await_score(&mut service);
     drain(service);
     erasure.scene.import(Revision { added: Vec::new(), withdrawn: (0..2).collect() });
-    let listed = erasure.listed();
+    let cards = listed(&erasure.settled("exposures"));
     let sweep = erasure.start(&["sweep"], "");
     // A broken sweep waits for nobody, so nobody comes to forget the histories first.
     let started = broken.is_none().then(|| erasure.start(&["run", "--lines", "score"], ""));
     let early = wait::until("records go", PATIENCE, || {
-        let gone: Vec<String> = listed.difference(&erasure.listed()).cloned().collect();
-        let histories = erasure.kept("card-history");
+        let gone: Vec<String> = cards.difference(&listed(&erasure.seen("exposures"))).cloned().collect();
+        let histories = erasure.settled("card-history");
         let early = gone.iter().any(|card| histories.contains_key(card));
         (early || gone.len() == 2).then_some(early)
     });
@@ -177,7 +187,7 @@ fn a_record_that_goes_before_its_history_is_caught() {
 fn swept_under_a_hold(broken: Option<&str>) -> Option<(usize, usize)> {
     let mut erasure = Erasure::new("sweep-held", broken)?;
     erasure.scene.import(Revision::adding(0..2));
-    for card in erasure.listed() {
+    for card in listed(&erasure.settled("exposures")) {
         erasure.decide(&card, &card);
     }
     // Its card has no record any more, but it is the incident's.
@@ -185,7 +195,7 @@ fn swept_under_a_hold(broken: Option<&str>) -> Option<(usize, usize)> {
     erasure.command(&["incident", "hold", "shop", "--why", "case 7"]);
     erasure.command(&["incident", "close", "shop"]);
     erasure.command(&["sweep"]);
-    Some((erasure.listed().len(), erasure.outcomes().len()))
+    Some((listed(&erasure.settled("exposures")).len(), left(&erasure.settled("outcomes")).len()))
 }
 
 #[test]
@@ -201,7 +211,7 @@ fn an_ignored_hold_is_caught() {
 fn swept_after_decisions(broken: Option<&str>) -> Option<Vec<String>> {
     let mut erasure = Erasure::new("sweep-late", broken)?;
     erasure.scene.import(Revision::adding(0..2));
-    let listed = erasure.listed().into_iter().next().expect("a card");
+    let listed = listed(&erasure.settled("exposures")).pop_first().expect("a card");
     let former = "cd".repeat(32);
     let names = json!({"others": [former]}).to_string();
     let history = erasure.scene.deployment.names.history.clone();
@@ -210,7 +220,7 @@ fn swept_after_decisions(broken: Option<&str>) -> Option<Vec<String>> {
     erasure.decide("late", &"ab".repeat(32));
     erasure.decide("former", &former);
     erasure.command(&["sweep"]);
-    Some(erasure.outcomes().into_keys().collect())
+    Some(left(&erasure.settled("outcomes")).into_iter().map(str::to_owned).collect())
 }
 
 #[test]

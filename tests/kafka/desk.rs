@@ -228,6 +228,10 @@ fn alerts_are_worked_over_http() {
     let transactions = (0..5).map(|n| transaction(n.min(3), &card_number(n)));
     let Some((deployment, mut program)) = desk("http", transactions, 5) else { return };
     let (reader, decider) = (0, 1);
+    wait::until("the alerts", WITHIN, || {
+        let (_, all) = ask(&deployment, reader, "v1/alerts?limit=500", None);
+        (all["items"].as_array()?.len() == 5).then_some(())
+    });
     let (status, page) = ask(&deployment, reader, "v1/alerts?limit=3", None);
     assert_eq!((status, page["items"].as_array().unwrap().len()), (200, 3), "{page}");
     let next = page["next"].as_str().unwrap();

@@ -9,6 +9,9 @@ use crate::support::program::Ended;
 use crate::support::receiver::{Behaviour, Received, Receiver};
 use crate::support::{Program, schema, wait};
 
+/// What they count.
+const COUNTED: [&str; 3] = ["transactions", "sightings", "alerts"];
+
 /// The heartbeats that came, in order.
 fn beats(receiver: &Receiver) -> Vec<(Received, Value)> {
     let bodies = receiver.received().into_iter().map(|request| {
@@ -21,15 +24,17 @@ fn beats(receiver: &Receiver) -> Vec<(Received, Value)> {
 /// What they say together.
 fn sums(receiver: &Receiver) -> [u64; 3] {
     let beats = beats(receiver);
-    ["transactions", "sightings", "alerts"]
-        .map(|name| beats.iter().map(|(_, body)| body[name].as_u64().unwrap()).sum())
+    COUNTED.map(|name| beats.iter().map(|(_, body)| body[name].as_u64().unwrap()).sum())
 }
 
-/// Waits until they add up to `wanted`, and one more has come: only then the last one is written down.
-fn await_sums(receiver: &Receiver, wanted: [u64; 3]) {
+/// Waits until they add up to `wanted` and it is written down that they were told.
+fn await_sums(house: &House, receiver: &Receiver, wanted: [u64; 3]) {
     wait::until("heartbeats that add up", WITHIN, || (sums(receiver) == wanted).then_some(()));
-    let before = beats(receiver).len();
-    wait::until("another heartbeat", WITHIN, || (beats(receiver).len() > before).then_some(()));
+    wait::until("the last one written down", WITHIN, || {
+        let records = house.deployment.committed("control");
+        let last = records.iter().rfind(|record| record.key_text() == "heartbeat/pulse")?.json();
+        (COUNTED.map(|name| last["counts"][name].as_u64()) == wanted.map(Some)).then_some(())
+    });
     assert_eq!(sums(receiver), wanted);
 }
 
@@ -44,11 +49,11 @@ fn heartbeats_count_every_transaction_once_through_a_restart() {
     house.alerts(20);
     // Nobody exposed these.
     house.deployment.send((0..7).map(|n| transaction(9_000 + n, &card_number(9_000 + n))));
-    await_sums(&receiver, [27, 20, 20]);
+    await_sums(&house, &receiver, [27, 20, 20]);
     assert_eq!(program.terminate(DRAIN), Ended::Code(0), "{}", program.transcript());
     let mut program = house.run(&more);
     house.alerts(5);
-    await_sums(&receiver, [32, 25, 25]);
+    await_sums(&house, &receiver, [32, 25, 25]);
     assert_eq!(program.terminate(DRAIN), Ended::Code(0), "{}", program.transcript());
     let beats = beats(&receiver);
     house.verify(&receiver.received());

@@ -67,7 +67,7 @@ fn keys_rotate_under_load_without_a_sighting_lost_or_doubled() {
     wait::until("everything is judged", WITHIN, || {
         let sightings = deployment.topic("sightings");
         let committed = deployment.kafka.committed(&deployment.group("score"), &sightings);
-        let records = deployment.kafka.read_stable(&sightings);
+        let records = deployment.kafka.read(&sightings, Isolation::Committed);
         let judged = |partition: usize| committed[partition].offset.unwrap_or(0);
         records.iter().all(|one| one.offset < judged(one.partition as usize)).then_some(())
     });

@@ -1,5 +1,7 @@
 //! The running service as its operator sees it: signals, metrics, readiness, and what it writes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::Value;
 
 use crate::deployment::{DRAIN, Deployment, WITHIN, lines, ok, transaction};
@@ -81,16 +83,22 @@ fn metrics_are_as_promtool_wants_them() {
 #[test]
 fn a_drain_under_load_loses_and_doubles_nothing() {
     const LOAD: Load =
-        Load { seed: 3, rate: 2_000, seconds: 6, cards: 100, exposed_percent: 50, partitions: 2 };
+        Load { seed: 3, rate: 2_000, seconds: 600, cards: 100, exposed_percent: 50, partitions: 2 };
     let Some(deployment) = Deployment::new("drain") else { return };
     let list = deployment.file("list", lines(LOAD.exposed()));
     ok(deployment.open("shop", &["--list", &list]));
     let topic = deployment.topic("transactions");
     let mut program = deployment.run();
+    // Records come until it is gone, so that some are left.
+    let ended = AtomicBool::new(false);
     let offered = std::thread::scope(|scope| {
-        let load = scope.spawn(|| LOAD.offer(&deployment.kafka.producer(), &topic));
+        let load = scope.spawn(|| {
+            LOAD.offer_while(&deployment.kafka.producer(), &topic, || !ended.load(Ordering::Relaxed))
+        });
         deployment.await_records("sightings", 1_000);
-        assert_eq!(program.terminate(DRAIN), Ended::Code(0), "{}", program.transcript());
+        let drained = program.terminate(DRAIN);
+        ended.store(true, Ordering::Relaxed);
+        assert_eq!(drained, Ended::Code(0), "{}", program.transcript());
         load.join().unwrap()
     });
     // What was seen is committed: the offsets stand where the sightings end.

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::deployment::{Deployment, fails, lines, ok, said};
 use crate::support::load::card_number;
 use crate::support::program::{Ended, Signal};
-use crate::support::{Isolation, Outgoing, Program, wait};
+use crate::support::{Isolation, Message, Outgoing, Program, wait};
 
 /// Where Kafka forgets how far a group had read.
 mod forgotten;

@@ -303,7 +303,9 @@ impl Kafka {
 
     /// A producer with a transactional id of this name, initialised: a predecessor is fenced from here on.
     pub fn transactional(&self, id: &str) -> Producer {
-        let producer = self.made(&[("transactional.id", id), ("linger.ms", "0")]);
+        // The most a broker allows by default: what is to be open until the test says so must not end before.
+        let longest = ("transaction.timeout.ms", "900000");
+        let producer = self.made(&[("transactional.id", id), ("linger.ms", "0"), longest]);
         producer.inner.init_transactions(ANSWER).expect("transactions initialised");
         producer
     }

@@ -13,21 +13,39 @@ fn stop(mut program: Program) {
     assert_eq!(program.terminate(DRAIN), Ended::Code(0), "{}", program.transcript());
 }
 
-/// Uses 0 to 9 from five hours ago are read, everything is stopped, and Kafka forgets `sight`.
-fn forgotten(area: &str, start: &str) -> Option<(Deployment, String)> {
+/// Stops a process that has read up to `next`, and Kafka forgets `sight`. That it is noted how far was read is seen to: a
+/// stop does not wait long for it, and a start notes where it takes up.
+fn stop_and_forget(deployment: &Deployment, config: &str, program: Program, next: i64) {
+    let group = deployment.group("sight");
+    let key = format!("begun/{group}/{}/0", deployment.topic("transactions"));
+    stop(program);
+    wait::until("how far was read is noted", WITHIN, || {
+        let notes = deployment.committed("control");
+        let note = notes.iter().rfind(|record| record.key_text() == key).map(Message::json);
+        let is_noted = note.is_some_and(|note| note["next"] == next);
+        if !is_noted {
+            stop(run(deployment, config));
+        }
+        is_noted.then_some(())
+    });
+    deployment.kafka.forget_group(&group);
+}
+
+/// Uses 0 to 9 from five hours ago are read, everything is stopped, and Kafka forgets `sight`. With when that was.
+fn forgotten(area: &str, start: &str) -> Option<(Deployment, String, Timestamp)> {
     let (deployment, config) = starting(area, start)?;
     let mut program = run(&deployment, &config);
-    uses(&deployment, 0, 0..10, Some(hours_ago(5).millis()));
+    let at = hours_ago(5);
+    uses(&deployment, 0, 0..10, Some(at.millis()));
     await_seen(&deployment, &mut program, &ids(0..10));
-    stop(program);
-    deployment.kafka.forget_group(&deployment.group("sight"));
-    Some((deployment, config))
+    stop_and_forget(&deployment, &config, program, 10);
+    Some((deployment, config, at))
 }
 
 #[test]
 fn a_forgotten_group_stops_with_its_range_and_goes_on_where_it_was_when_somebody_answers() {
-    let Some((deployment, _)) = forgotten("forgotten", "start = \"earliest\"\n") else { return };
-    let [before, after] = [5, 3].map(hours_ago);
+    let Some((deployment, config, before)) = forgotten("forgotten", "start = \"earliest\"\n") else { return };
+    let after = before.plus_millis(2 * 3_600_000);
     uses(&deployment, 0, 10..30, Some(after.millis()));
     let (noted, first) = (format!("offset 10 after a record from {before}"), format!("is from {after}"));
     let range = ["20 records have come since: offsets 10 to 29", &noted, &first, "--accept-gap", "skip-to"];
@@ -37,7 +55,7 @@ fn a_forgotten_group_stops_with_its_range_and_goes_on_where_it_was_when_somebody
 
     let mut program = accepting(&deployment);
     await_seen(&deployment, &mut program, &ids(0..30));
-    stop(program);
+    stop_and_forget(&deployment, &config, program, 30);
     let found = given_up(&deployment);
     assert_eq!(found.len(), 1, "of the partition that was never read from nothing is lost: {found:?}");
     let GivenUp { range, act, by, reason, .. } = &found[0];
@@ -47,7 +65,6 @@ fn a_forgotten_group_stops_with_its_range_and_goes_on_where_it_was_when_somebody
     assert!(reason.as_ref().unwrap().contains("20 records have come since"));
 
     // Accepted once is accepted, also where nothing came that could be committed.
-    deployment.kafka.forget_group(&deployment.group("sight"));
     fails(deployment.command(&["run"]), 65, &["offset 30", "nothing has come since"]);
     stop(accepting(&deployment));
     uses(&deployment, 0, 30..35, None);
@@ -59,7 +76,7 @@ fn a_forgotten_group_stops_with_its_range_and_goes_on_where_it_was_when_somebody
 
 #[test]
 fn what_expired_since_is_named_and_the_start_does_not_move_to_another_end() {
-    let Some((deployment, config)) = forgotten("forgotten-latest", "start = \"latest\"\n") else { return };
+    let Some((deployment, config, _)) = forgotten("forgotten-latest", "start = \"latest\"\n") else { return };
     uses(&deployment, 0, 10..30, None);
     deployment.kafka.expire(&deployment.topic("transactions"), 0, 25);
     let refused = || Program::with(&["run"]).config(&config);
@@ -74,7 +91,7 @@ fn what_expired_since_is_named_and_the_start_does_not_move_to_another_end() {
 
 #[test]
 fn skip_to_leads_on_too_and_may_say_the_very_place() {
-    let Some((deployment, config)) = forgotten("forgotten-skip", "start = \"earliest\"\n") else { return };
+    let Some((deployment, config, _)) = forgotten("forgotten-skip", "start = \"earliest\"\n") else { return };
     let topic = deployment.topic("transactions");
     let skip = |to: &str| {
         let arguments = [
@@ -99,9 +116,7 @@ fn skip_to_leads_on_too_and_may_say_the_very_place() {
     assert!(told.contains("0 records"), "{told}");
     let mut program = run(&deployment, &config);
     await_seen(&deployment, &mut program, &ids(0..20));
-    stop(program);
-
-    deployment.kafka.forget_group(&deployment.group("sight"));
+    stop_and_forget(&deployment, &config, program, 20);
     uses(&deployment, 0, 20..30, None);
     ok(skip("25"));
     let mut program = run(&deployment, &config);
