@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::broken::{Scene, drain};
 use crate::support::program::{Ended, Program};
-use crate::support::records::{Message, found_fraud};
+use crate::support::records::{self, Message, found_fraud};
 use crate::support::{Isolation, Outgoing, Revision, wait};
 use crate::{PATIENCE, beside_others};
 
@@ -71,17 +71,8 @@ impl Erasure {
 type Kept = BTreeMap<String, Value>;
 
 fn kept(records: Vec<Message>) -> Kept {
-    let mut kept = Kept::new();
-    for record in records {
-        match &record.value {
-            Some(value) => {
-                let value = serde_json::from_slice(value).unwrap_or(Value::Null);
-                kept.insert(record.key_text().to_owned(), value);
-            }
-            None => drop(kept.remove(record.key_text())),
-        }
-    }
-    kept
+    let json = |value: &[u8]| serde_json::from_slice(value).unwrap_or(Value::Null);
+    records::kept(records).into_iter().map(|(key, value)| (key, json(&value))).collect()
 }
 
 /// The fingerprints of the records that the list has.

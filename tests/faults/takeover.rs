@@ -10,7 +10,7 @@ use crate::{PATIENCE, alone};
 const WITHIN: Duration = Duration::from_secs(50);
 
 fn flowing(program: &Program) -> usize {
-    program.stderr().iter().filter(|line| line.contains("partition flows")).count()
+    program.told("partition flows")
 }
 
 #[test]

@@ -86,12 +86,8 @@ impl<'a> Trial<'a> {
         };
         // Endpoints are told from the first start on, which must not be after the first alert.
         trial.until("all partitions are told of", |trial| {
-            let mut flows = 0;
-            for number in 0..PROCESSES {
-                let lines = trial.crew.program(number).map(|program| program.stderr()).unwrap_or_default();
-                flows += lines.iter().filter(|line| line.contains("partition flows")).count();
-            }
-            flows >= 3
+            let flows = (0..PROCESSES).map(|number| trial.crew.flowing(number, "notify"));
+            flows.sum::<usize>() >= 3
         });
         // Where that stands it holds; before, somebody who takes a partition over begins with what comes then.
         trial.until("everybody is told of everything", |trial| trial.house.begun() == 3 * twenty().len());

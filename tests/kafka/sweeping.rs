@@ -12,6 +12,7 @@ use crate::deployment::{COMMAND, json, lines, ok};
 use crate::erasure::Erasing;
 use crate::support::load::card_number;
 use crate::support::program::Ended;
+use crate::support::records;
 use crate::support::{Outgoing, wait};
 
 const WITHIN: Duration = Duration::from_secs(90);
@@ -41,15 +42,8 @@ impl Erasing {
 
     /// The keys of a topic's records whose newest value is none of a tombstone, without the sums of what was removed.
     fn kept(&self, topic: &str) -> BTreeSet<String> {
-        let mut kept = BTreeSet::new();
         let records = self.deployment.kafka.read_stable(&self.deployment.topic(topic));
-        for record in records.iter().filter(|record| !record.key_text().starts_with("cardwatch/removed")) {
-            match &record.value {
-                Some(_) => kept.insert(record.key_text().to_owned()),
-                None => kept.remove(record.key_text()),
-            };
-        }
-        kept
+        records::kept(records).into_keys().filter(|key| !key.starts_with("cardwatch/removed")).collect()
     }
 
     fn is_on_disk_as(&self, topic: &str, fingerprint: &str) -> bool {

@@ -126,10 +126,8 @@ impl Crew {
 
     /// How many partitions of a line a process has been given since it was started.
     pub fn flowing(&mut self, member: usize, line: &str) -> usize {
-        let Some(program) = self.program(member) else { return 0 };
-        let wanted = format!("line=\"{line}\"");
-        let is = |text: &&String| text.contains("partition flows") && text.contains(&wanted);
-        program.stderr().iter().filter(is).count()
+        let flows = format!("partition flows line=\"{line}\"");
+        self.program(member).map_or(0, |program| program.told(&flows))
     }
 
     /// Tends until a process has had so many partitions of `sight` and of `score`.

@@ -157,6 +157,11 @@ impl Program {
         ended
     }
 
+    /// How many lines so far of its standard error have `text` in them.
+    pub fn told(&self, text: &str) -> usize {
+        self.stderr().iter().filter(|line| line.contains(text)).count()
+    }
+
     /// How the process ended, if it has.
     pub fn poll_end(&mut self) -> Option<Ended> {
         if self.ended.is_none() {

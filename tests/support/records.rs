@@ -1,5 +1,6 @@
 //! Writing and reading records from outside the program.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -420,6 +421,19 @@ fn owned(message: &rdkafka::message::BorrowedMessage<'_>) -> Message {
         value: message.payload().map(<[u8]>::to_vec),
         headers: headers.unwrap_or_default(),
     }
+}
+
+/// What is left of a topic: of each key the newest record's value, unless that is a tombstone.
+pub fn kept(records: Vec<Message>) -> BTreeMap<String, Vec<u8>> {
+    let mut kept = BTreeMap::new();
+    for record in records {
+        let key = record.key_text().to_owned();
+        match record.value {
+            Some(value) => drop(kept.insert(key, value)),
+            None => drop(kept.remove(&key)),
+        }
+    }
+    kept
 }
 
 /// An outcome's value: fraud, found on an approved use of the card with this fingerprint.
