@@ -209,6 +209,10 @@ fn is_told_after_a_kill(area: &str, faults: &str) -> Option<bool> {
         let after = receiver.received().into_iter().skip(before);
         after.filter_map(|request| request.header("webhook-id").map(str::to_owned)).collect()
     };
+    // Both partitions are taken up before, so that nothing which is still to be restored is overtaken.
+    wait::until("what is owed is known, or refused", WITHIN, || {
+        (program.poll_end().is_some() || program.told("partition flows line=\"notify\"") == 2).then_some(())
+    });
     house.send(1);
     wait::until("what comes after it is told, or nobody is there to tell it", WITHIN, || {
         (program.poll_end().is_some() || !told().is_subset(&wanted)).then_some(())
